@@ -1,0 +1,1 @@
+"""`vibeseater doctor`: shows what `vibeseater.doctor` finds."""

@@ -1,0 +1,119 @@
+"""`vibeseater export`: a stream's events as JSON Lines, which `import` reads again, or as CSV for spreadsheets."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+import msgspec
+
+from vibeseater.cli.arguments import the_stream
+from vibeseater.cli.files import written
+from vibeseater.cli.output import note
+from vibeseater.cli.progress import progress
+from vibeseater.cli.session import run_connected
+from vibeseater.models import Event, Source, Stream
+from vibeseater.seater import VibeSeater
+
+__all__ = ["export"]
+
+_PAGE = 2000  # events read at a time
+
+_encode = msgspec.json.Encoder().encode
+
+Writer = Callable[[TextIO], Callable[[Event, Source | None], None]]
+
+
+@click.command()
+@click.argument("stream")
+@click.option("-o", "--output", metavar="FILE", help="Where to write; else stdout. A file appears when it is whole.")
+@click.option("--format", "file_format", type=click.Choice(["jsonl", "csv"]), help="Else by FILE's ending, else jsonl.")
+def export(stream: str, output: str | None, file_format: str | None) -> None:
+    """Write the events of STREAM, an id or a slug, in the order of their positions.
+
+    JSON Lines holds each event whole, with its source's name and type; `vibeseater import` reads it. CSV is for
+    spreadsheets: text that one would run as a formula gets an apostrophe in front.
+    """
+    if file_format is None:
+        file_format = "csv" if output is not None and output.lower().endswith(".csv") else "jsonl"
+    begin = _csv if file_format == "csv" else _jsonl
+
+    async def work(seater: VibeSeater) -> None:
+        watched = await the_stream(seater, stream)
+        target: AbstractContextManager[TextIO] = written(None if output in (None, "-") else Path(str(output)))
+        count = 0
+        with target as out, progress(f"Exporting {watched.slug}", watched.stream_seq) as advance:
+            write = begin(out)
+            sources = {one.id: one for one in await seater.sources.list_sources()}
+            async for events in _pages(seater, watched):
+                for event in events:
+                    write(event, None if event.source_id is None else sources.get(event.source_id))
+                count += len(events)
+                advance(events[-1].stream_seq)
+        if out is not sys.stdout:
+            note(f"{count:,} events in {output}")
+
+    run_connected(work)
+
+
+async def _pages(seater: VibeSeater, stream: Stream) -> AsyncIterator[list[Event]]:
+    """The stream's events, oldest first, up to the position it has now."""
+    position = 0
+    while events := await seater.events.list_events(
+        stream, after=position, before=stream.stream_seq + 1, limit=_PAGE, order="oldest"
+    ):
+        yield events
+        position = events[-1].stream_seq
+
+
+def _jsonl(out: TextIO) -> Callable[[Event, Source | None], None]:
+    def write(event: Event, source: Source | None) -> None:
+        whole: dict[str, Any] = {field: getattr(event, field) for field in event.__struct_fields__}
+        whole["source"] = None if source is None else {"name": source.name, "type": source.type}
+        out.write(_encode(whole).decode() + "\n")
+
+    return write
+
+
+_COLUMNS = (
+    "position",
+    "occurred_at",
+    "inserted_at",
+    "event_type",
+    "source",
+    "external_id",
+    "id",
+    "content",
+    "metadata",
+)
+
+
+def _csv(out: TextIO) -> Callable[[Event, Source | None], None]:
+    rows = csv.writer(out, lineterminator="\n")
+    rows.writerow(_COLUMNS)
+
+    def write(event: Event, source: Source | None) -> None:
+        rows.writerow(
+            (
+                event.stream_seq,
+                event.occurred_at.isoformat(),
+                event.inserted_at.isoformat(),
+                _no_formula(event.event_type),
+                _no_formula("" if source is None else source.name),
+                _no_formula(event.external_id or ""),
+                event.id,
+                _encode(event.content).decode(),
+                _encode(event.metadata).decode(),
+            )
+        )
+
+    return write
+
+
+def _no_formula(text: str) -> str:
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

@@ -1,0 +1,289 @@
+"""The server of the dashboards: finds the pages, binds, serves, ends cleanly. It owns the process's one seater.
+
+It knows pages only as files, and nothing of the command line. Panel is imported here and in the views, nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+import panel.io.server  # noqa: F401 - teaches Bokeh's server Panel's pages; nothing else of it is used here
+from bokeh.server.server import BaseServer
+from bokeh.server.tornado import BokehTornado
+from panel.io.application import build_applications
+from tornado.httpserver import HTTPServer
+from tornado.ioloop import IOLoop
+from tornado.netutil import bind_sockets
+from tornado.web import RedirectHandler, RequestHandler
+
+from vibeseater.errors import InputError, ServerError, SettingsError
+from vibeseater.seater import VibeSeater
+from vibeseater.views import runtime
+
+__all__ = ["Bound", "bind", "find_pages", "serve", "serve_in_processes"]
+
+HOME = "/streams"
+"""Where `/` leads."""
+
+_READY_SECONDS = 3.0  # how long `/readyz` waits for PostgreSQL and Redis
+
+_SHORTEST_LIFE = 5.0  # seconds after which a forked process that ends is thought to have worked
+_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+_log = logging.getLogger(__name__)
+
+
+def dashboards_folder() -> Path:
+    """The folder of the pages: beside the package in the wheel, beside it in the checkout.
+
+    Raises:
+        SettingsError: neither is there.
+    """
+    package = Path(__file__).resolve().parent
+    for folder in (package / "dashboards", package.parent / "dashboards"):
+        if folder.is_dir():
+            return folder
+    raise SettingsError(f"No dashboards beside {package}: the installation is not whole. Install vibeseater again.")
+
+
+def find_pages() -> dict[str, Path]:
+    """Each page's address and script: `/streams` → `dashboards/streams.py`.
+
+    Raises:
+        SettingsError: there are none.
+    """
+    folder = dashboards_folder()
+    pages = {f"/{path.stem}": path for path in sorted(folder.glob("[a-z]*.py"))}
+    if HOME not in pages:
+        raise SettingsError(f"{folder} holds no streams.py: the installation is not whole. Install vibeseater again.")
+    return pages
+
+
+class Bound:
+    """The sockets that a server listens on, bound before all else, so that a port in use is told at once."""
+
+    def __init__(self, sockets: Sequence[socket.socket], address: str) -> None:
+        self.sockets, self.address = list(sockets), address
+        self.port: int = self.sockets[0].getsockname()[1]
+
+    @property
+    def url(self) -> str:
+        """The address to open in a browser on this machine."""
+        if self.address in ("", "0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+            host = "localhost"
+        else:
+            host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"http://{host}:{self.port}"
+
+    def origins(self, allowed: Sequence[str]) -> list[str]:
+        """The hosts whose pages may open this server's websockets: this machine's names, and those allowed."""
+        own = [f"{host}:{self.port}" for host in ("localhost", "127.0.0.1", "[::1]")]
+        return list(dict.fromkeys([*own, urlsplit(self.url).netloc, *allowed]))
+
+    def close(self) -> None:
+        """Stop listening."""
+        for one in self.sockets:
+            one.close()
+
+
+def bind(port: int, address: str = "localhost") -> Bound:
+    """Listen on a port of an address; port 0 takes any free one.
+
+    Raises:
+        ServerError: the port is taken or not allowed, or the address is not this machine's.
+    """
+    try:
+        return Bound(bind_sockets(port, address), address)
+    except OSError as error:
+        where = f"{address}:{port}"
+        if isinstance(error, socket.gaierror):
+            raise InputError(
+                "address", address, "not an address of this machine", "Give localhost or 0.0.0.0"
+            ) from None
+        reason = {
+            "EADDRINUSE": "the port is in use. Choose another with --port, or --port 0 for any free one.",
+            "EACCES": "the port may not be used by this user. Choose one above 1023 with --port.",
+            "EADDRNOTAVAIL": "the address is not this machine's. Give localhost or 0.0.0.0 with --address.",
+        }.get(_name(error), f"{error.strerror}.")
+        raise ServerError(f"Can't listen on {where}: {reason}") from None
+
+
+def _name(error: OSError) -> str:
+    return errno.errorcode.get(error.errno or 0, "")
+
+
+class _Health(RequestHandler):
+    """`/healthz`: this process is alive and its event loop turns."""
+
+    async def get(self) -> None:
+        self.write({"status": "ok"})
+
+
+class _Ready(RequestHandler):
+    """`/readyz`: PostgreSQL and Redis answer. 503 says which does not."""
+
+    def initialize(self, seater: VibeSeater) -> None:
+        self.seater = seater
+
+    async def get(self) -> None:
+        postgresql, redis = await asyncio.gather(
+            _answers(self.seater.pool.fetchval("SELECT 1")), _answers(self.seater.redis.ping())
+        )
+        self.set_status(200 if postgresql and redis else 503)
+        self.write(
+            {
+                "status": "ready" if postgresql and redis else "not ready",
+                "postgresql": "ok" if postgresql else "no answer",
+                "redis": "ok" if redis else "no answer",
+            }
+        )
+
+
+async def _answers(question: Awaitable[Any]) -> bool:
+    try:
+        async with asyncio.timeout(_READY_SECONDS):
+            await question
+    except Exception as error:  # whatever it is, it is no answer
+        _log.warning("not ready: %s", error)
+        return False
+    return True
+
+
+async def serve(
+    bound: Bound,
+    *,
+    allow_origins: Sequence[str] = (),
+    ready: Callable[[VibeSeater], Awaitable[None]] | None = None,
+) -> NoReturn:
+    """Serve all pages and supervise the ingestion of all live streams, until cancelled.
+
+    Args:
+        bound: where to listen; closed at the end.
+        allow_origins: `host:port` of further addresses under which the pages are opened (a reverse proxy's, say).
+        ready: awaited once the pages are served; the server ends when it raises.
+
+    Raises:
+        ServerError: PostgreSQL or Redis can't be used.
+    """
+    seater = await runtime.shared_seater()
+    web: _Web | None = None
+    supervision = asyncio.create_task(seater.streaming.supervise())
+    try:
+        web = _Web(seater, bound, allow_origins)
+        if ready is not None:
+            await ready(seater)
+        await supervision
+        raise ServerError("The supervision of ingestion ended by itself. Start the server again.")
+    finally:
+        # In this order: nothing new comes in, then nobody looks any more, then the connections go.
+        supervision.cancel()
+        await asyncio.gather(supervision, return_exceptions=True)
+        if web is not None:
+            await web.aclose()
+        bound.close()
+        await runtime.close_shared_seater()
+
+
+class _Web:
+    """The HTTP server and its sessions."""
+
+    def __init__(self, seater: VibeSeater, bound: Bound, allow_origins: Sequence[str]) -> None:
+        pages: dict[str, Any] = dict(find_pages())
+        self._tornado = BokehTornado(
+            build_applications(pages),
+            extra_websocket_origins=bound.origins(allow_origins),
+            extra_patterns=[
+                (r"/?", RedirectHandler, {"url": HOME, "permanent": False}),
+                (r"/healthz", _Health),
+                (r"/readyz", _Ready, {"seater": seater}),
+            ],
+            use_index=False,
+        )
+        self._http = HTTPServer(self._tornado)
+        self._server = BaseServer(IOLoop.current(), self._tornado, self._http)
+        self._server.start()
+        self._http.add_sockets(bound.sockets)
+
+    async def aclose(self) -> None:
+        """Stop listening, end every session (so that its feeds are closed), and let the pages' hooks run."""
+        self._server.stop()
+        await self._http.close_all_connections()
+        for context in self._tornado.applications.values():
+            # Bokeh ends sessions by a timer only, and has no public way to do it now.
+            await context._cleanup_sessions(-1)
+
+
+def serve_in_processes(number: int, work: Callable[[], None]) -> int:
+    """Run `work` in `number` forked processes until a signal ends them, or one can't start. Returns the exit code.
+
+    Each process connects by itself: nothing that lives in an event loop may exist before.
+
+    Raises:
+        InputError: this system can't fork.
+    """
+    if not hasattr(os, "fork") or sys.platform == "darwin":  # macOS's frameworks don't survive a fork
+        raise InputError("num-procs", number, "several processes need Linux", "Leave it out")
+    children = {_forked(work): time.monotonic() for _ in range(number)}
+    ended_by: list[int] = []
+    code = 0
+
+    def end(signal_number: int, _frame: object) -> None:
+        ended_by.append(signal_number)
+        _signal_all(children)
+
+    for name in _ENDING:
+        signal.signal(name, end)
+    while children:
+        child, status = os.wait()
+        lived = time.monotonic() - children.pop(child)
+        if ended_by or code:
+            continue
+        if lived >= _SHORTEST_LIFE:
+            _log.error(
+                "server process %d ended (%d); another takes its place", child, os.waitstatus_to_exitcode(status)
+            )
+            children[_forked(work)] = time.monotonic()
+        else:  # it can't start, and has said why
+            code = 1
+            _signal_all(children)
+    return code if not ended_by else 130 if ended_by[0] == signal.SIGINT else 0
+
+
+def _signal_all(children: Iterable[int]) -> None:
+    for child in list(children):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGTERM)
+
+
+def _forked(work: Callable[[], None]) -> int:
+    child = os.fork()
+    if child:
+        return child
+    code = 1
+    try:
+        for name in _ENDING:  # one that is forked late has its parent's handlers
+            signal.signal(name, signal.default_int_handler if name == signal.SIGINT else signal.SIG_DFL)
+        work()
+        code = 0
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else 1
+    except KeyboardInterrupt:
+        code = 130
+    except BaseException:
+        _log.exception("server process failed")
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)  # the parent's clean-up is the parent's
