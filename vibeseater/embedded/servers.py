@@ -1,0 +1,106 @@
+"""`acquire` and `EmbeddedServers`: the embedded servers as the rest of the package sees them; blocks no event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sys
+import threading
+from pathlib import Path
+
+from vibeseater.errors import EmbeddedServerError
+from vibeseater.settings import Settings
+
+__all__ = ["EmbeddedServers", "acquire"]
+
+_LOOK = 1.0  # seconds between two looks whether each server still has a keeper
+_log = logging.getLogger(__name__)
+
+if sys.platform != "win32":
+    from vibeseater.embedded import postgres, redis_server
+    from vibeseater.embedded.share import Part, ServerKind, join
+
+
+class EmbeddedServers:
+    """This process's part in the embedded servers, which are kept running, restarted when they die, until `release()`.
+
+    Attributes:
+        database_url: of the embedded PostgreSQL; None where it was not asked for.
+        redis_url: of the embedded Redis; None where it was not asked for.
+    """
+
+    def __init__(self, parts: dict[str, Part]) -> None:
+        self._parts = list(parts.values())
+        self.database_url = parts["postgres"].url if "postgres" in parts else None
+        self.redis_url = parts["redis"].url if "redis" in parts else None
+        self._given_up = threading.Event()
+        self._keeping = asyncio.create_task(self._keep(), name="vibeseater-embedded")
+
+    async def release(self) -> None:
+        """Leaves the servers; the last one to leave waits until they have stopped. A second time does nothing."""
+        parts, self._parts = self._parts, []
+        if not parts:
+            return
+        self._given_up.set()
+        self._keeping.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(self._keeping, return_exceptions=True)
+        await asyncio.gather(*(asyncio.to_thread(part.leave) for part in parts))
+
+    async def _keep(self) -> None:
+        """Sees to it that each server has a keeper, should somebody have killed the one that it had."""
+        while True:
+            await asyncio.sleep(_LOOK)
+            for part in self._parts:
+                try:
+                    if not part.is_kept():
+                        await asyncio.to_thread(part.keep, self._given_up.is_set)
+                except EmbeddedServerError as error:
+                    _log.warning("%s", error)
+
+
+async def acquire(settings: Settings, *, postgres: bool = True, redis: bool = True) -> EmbeddedServers:
+    """Takes part in this user's embedded servers under `settings.home`, and starts those that don't run.
+
+    Args:
+        postgres: whether PostgreSQL is wanted.
+        redis: whether Redis is wanted.
+
+    Raises:
+        EmbeddedServerError: one can't be started; the message names folder and cure. None was taken part in.
+    """
+    if sys.platform == "win32":
+        raise EmbeddedServerError(
+            "The embedded servers run on Linux and macOS. "
+            "Use WSL, or set VIBESEATER_DATABASE_URL and VIBESEATER_REDIS_URL."
+        )
+    wanted = {name: kind for name, kind in _kinds().items() if {"postgres": postgres, "redis": redis}[name]}
+    joining = [asyncio.ensure_future(_join(kind, settings.home)) for kind in wanted.values()]
+    try:
+        parts = await asyncio.gather(*joining)
+    except BaseException:
+        for task in joining:
+            task.cancel()
+        for done in await asyncio.gather(*joining, return_exceptions=True):
+            if isinstance(done, Part):
+                await asyncio.to_thread(done.leave)
+        raise
+    return EmbeddedServers(dict(zip(wanted, parts, strict=True)))
+
+
+def _kinds() -> dict[str, ServerKind]:
+    return {"postgres": postgres, "redis": redis_server}
+
+
+async def _join(kind: ServerKind, home: Path) -> Part:
+    given_up = threading.Event()
+    joining = asyncio.ensure_future(asyncio.to_thread(join, kind, home, given_up.is_set))
+    try:
+        return await asyncio.shield(joining)
+    except asyncio.CancelledError:
+        # The thread can't be cancelled, but told; what it took until then is given back.
+        given_up.set()
+        with contextlib.suppress(EmbeddedServerError):
+            await asyncio.to_thread((await joining).leave)
+        raise
