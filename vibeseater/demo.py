@@ -10,11 +10,13 @@ import contextlib
 import ssl
 import time
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vibeseater.errors import NotFoundError
 from vibeseater.models import Stream
-from vibeseater.seater import VibeSeater
+
+if TYPE_CHECKING:
+    from vibeseater.seater import VibeSeater
 
 __all__ = ["Demo", "open_demo"]
 
@@ -73,7 +75,7 @@ _USGS = _Show(
 
 
 def _recorded() -> _Show:
-    epoch = int(time.time())
+    epoch = int(time.time()) + 2  # when the sources are made and at work
     return _Show(
         "demo-earthquakes",
         "Recording: earthquakes, 31 Jan to 7 Feb 2018",

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from vibeseater.errors import InputError, NotFoundError
 from vibeseater.inputs import check_time
 from vibeseater.models import Source, Stream
-from vibeseater.seater import VibeSeater
+
+if TYPE_CHECKING:
+    from vibeseater.seater import VibeSeater
 
 __all__ = ["json_object", "moment", "since", "stream_of_title", "the_source", "the_stream"]
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from vibeseater.cli.arguments import json_object, moment, the_source, the_stream
 from vibeseater.cli.output import json_line, line
 from vibeseater.cli.session import run_connected
-from vibeseater.seater import VibeSeater
+
+if TYPE_CHECKING:
+    from vibeseater.seater import VibeSeater
 
 __all__ = ["create"]
 

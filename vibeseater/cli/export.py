@@ -7,7 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 import msgspec
@@ -18,7 +18,9 @@ from vibeseater.cli.output import note
 from vibeseater.cli.progress import progress
 from vibeseater.cli.session import run_connected
 from vibeseater.models import Event, Source, Stream
-from vibeseater.seater import VibeSeater
+
+if TYPE_CHECKING:
+    from vibeseater.seater import VibeSeater
 
 __all__ = ["export"]
 

@@ -6,7 +6,7 @@ import contextlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -18,7 +18,9 @@ from vibeseater.cli.session import run_connected
 from vibeseater.errors import InputError
 from vibeseater.inputs import draft_event
 from vibeseater.models import Stream
-from vibeseater.seater import VibeSeater
+
+if TYPE_CHECKING:
+    from vibeseater.seater import VibeSeater
 
 __all__ = ["import_"]
 

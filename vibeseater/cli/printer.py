@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from vibeseater.cli.output import event_line, line
 from vibeseater.errors import NotFoundError
 from vibeseater.models import Event
-from vibeseater.seater import VibeSeater
+
+if TYPE_CHECKING:
+    from vibeseater.seater import VibeSeater
 
 __all__ = ["LinePrinter"]
 

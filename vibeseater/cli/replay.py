@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from vibeseater.cli.arguments import moment, the_stream
 from vibeseater.cli.output import json_line, note
 from vibeseater.cli.printer import LinePrinter
 from vibeseater.cli.session import run_connected, while_read
-from vibeseater.seater import VibeSeater
+
+if TYPE_CHECKING:
+    from vibeseater.seater import VibeSeater
 
 __all__ = ["replay"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 __all__ = ["serve"]
 
 
-class Port(click.ParamType):
+class Port(click.IntRange):
     """A port number, or `auto` for any free one."""
 
     name = "port"
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if value == "auto":
-            return 0
-        number: int = click.IntRange(0, 65535).convert(value, param, ctx)
-        return number
+    def __init__(self) -> None:
+        super().__init__(0, 65535)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        return super().convert(0 if value == "auto" else value, param, ctx)
 
 
 @click.command()

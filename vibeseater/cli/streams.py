@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,7 +11,9 @@ from vibeseater.cli.arguments import json_object, stream_of_title, the_stream
 from vibeseater.cli.output import ago, json_line, line, rows
 from vibeseater.cli.session import run_connected
 from vibeseater.models import Stream
-from vibeseater.seater import VibeSeater
+
+if TYPE_CHECKING:
+    from vibeseater.seater import VibeSeater
 
 __all__ = ["streams"]
 

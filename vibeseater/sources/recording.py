@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import time
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from functools import cache
@@ -43,11 +43,13 @@ class Recording(NamedTuple):
 
 
 class RecordingConfig(SourceConfig, frozen=True, kw_only=True):
-    """Attributes:
-    recording: `earthquakes`: the world's earthquakes from 31 January to 7 February 2018, as the USGS listed them.
-    group: only the events of this group (of the earthquakes: the network that reported, such as `ci`); None for all.
-    speed: how many times as fast as it was; gaps that are still longer than 2 s are cut to 2 s.
-    epoch: Unix time at which the first run begins. Sources of the same epoch and speed play together.
+    """What is played, and when.
+
+    Attributes:
+        recording: `earthquakes`: the world's, from 31 January to 7 February 2018, as the USGS listed them.
+        group: only the events of this group (of the earthquakes: the network that reported, as `ci`); None for all.
+        speed: how many times as fast as it was; gaps that are still longer than 2 s are cut to 2 s.
+        epoch: Unix time at which the first run begins. Sources of the same epoch and speed play together.
     """
 
     recording: str = "earthquakes"
@@ -78,7 +80,7 @@ class RecordingSource(StreamingSource):
         mine = [index for index, group in enumerate(recording.groups) if config.group in (None, group)]
         offsets = [recording.offsets[index] for index in mine]
         run, into = divmod(max(0.0, time.time() - config.epoch), recording.length)
-        following = bisect_right(offsets, into)
+        following = bisect_left(offsets, into)
         while True:
             while following < len(mine):
                 start = config.epoch + run * recording.length
