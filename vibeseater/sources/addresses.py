@@ -1,0 +1,130 @@
+"""Which addresses sources may speak to: the check of a URL's form, and of the network address really connected to.
+
+It owns the rule (`settings.allow_private_urls`) and applies it where names are resolved, so that a name which resolves
+to something else a moment later (DNS rebinding) gains nothing. It sends no request.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from urllib.parse import urlsplit, urlunsplit
+
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
+from yarl import URL
+
+from vibeseater.errors import InputError
+
+__all__ = ["GuardedResolver", "PrivateAddressError", "check_url", "is_public", "literal_address", "public_url"]
+
+_SECRET_NAMES = re.compile(r"token|secret|passw|signature|^sig$|api_?key|^key$|auth|session", re.IGNORECASE)
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+class PrivateAddressError(OSError):
+    """The address is on loopback or a private network, and the settings don't allow those."""
+
+    def __init__(self, host: str, address: str) -> None:
+        where = host if host == address else f"{host} ({address})"
+        super().__init__(
+            f"{where} is on a loopback, private or reserved network. "
+            "If you trust it, set VIBESEATER_ALLOW_PRIVATE_URLS=1 (allow_private_urls in vibeseater.toml)."
+        )
+
+
+def check_url(url: object, field: str = "url", problem: str = "malformed URL") -> URL:
+    """The URL, parsed, when it is a whole http or https one.
+
+    Raises:
+        InputError: it is not; the message does not repeat its credentials.
+    """
+    cure = "Give a whole address such as https://example.org/feed.xml"
+    if not isinstance(url, str):
+        raise InputError(field, url, problem, cure)
+    if len(url) > 4096 or not url.isprintable() or re.search(r"\s", url):
+        raise InputError(field, public_url(url), problem, cure)
+    try:
+        parts = urlsplit(url)
+        made = URL(url)
+        host, port = made.host, made.port
+    except ValueError:
+        raise InputError(field, public_url(url), problem, cure) from None
+    if parts.scheme.lower() not in ("http", "https"):
+        raise InputError(
+            field, public_url(url), f"only http and https can be read, not {parts.scheme or 'this'!r}", cure
+        )
+    if not host or port == 0 or not url.lower().startswith(("http://", "https://")):
+        raise InputError(field, public_url(url), problem, cure)
+    return made
+
+
+def public_url(url: object) -> str:
+    """The URL without user, password, and values of query fields that look like secrets; for logs and messages."""
+    text = str(url)
+    try:
+        parts = urlsplit(text)
+        netloc = parts.netloc.rpartition("@")[2]
+        query = "&".join(
+            f"{name}=***" if equals and _SECRET_NAMES.search(name) else field
+            for field in parts.query.split("&")
+            for name, equals, _ in [field.partition("=")]
+        )
+        return urlunsplit((parts.scheme, netloc, parts.path, query, ""))
+    except ValueError:
+        return re.sub(r"//[^/\s]*@", "//", text)
+
+
+def literal_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The host as an address if it is written as one (in the usual form), else None."""
+    try:
+        return ipaddress.ip_address(host.strip("[]").partition("%")[0])
+    except ValueError:
+        return None
+
+
+def is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether the address is one of the open internet, seen through the IPv6 forms that wrap an IPv4 address."""
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if inner is None and address in _NAT64:
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(inner)
+        if address.teredo is not None or address.is_site_local:
+            return False
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+class GuardedResolver(AbstractResolver):
+    """Resolves names, and gives only addresses that may be connected to."""
+
+    def __init__(self, allow_private: bool, inner: AbstractResolver | None = None) -> None:
+        self._allow_private = allow_private
+        self._inner = inner or ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """As aiohttp asks for it.
+
+        Raises:
+            PrivateAddressError: the name has addresses, but none that may be used.
+        """
+        found = await self._inner.resolve(host, port, family)
+        if self._allow_private:
+            return found
+        allowed = [item for item in found if _is_public_text(item["host"])]
+        if found and not allowed:
+            raise PrivateAddressError(host, found[0]["host"])
+        return allowed
+
+    async def close(self) -> None:
+        """Close the resolver inside."""
+        await self._inner.close()
+
+
+def _is_public_text(host: str) -> bool:
+    address = literal_address(host)
+    return address is not None and is_public(address)

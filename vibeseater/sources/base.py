@@ -1,0 +1,256 @@
+"""The small base of every source type: its config, its items, and the two ways to read (polled and streaming).
+
+It owns the shapes that types and the worker share. It must not know PostgreSQL, tasks or any one type.
+
+A new type is one file: a `SourceConfig` with its fields, and a `PolledSource` or `StreamingSource` with `type` and
+`Config`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, ParamSpec, TypeVar
+
+import msgspec
+
+from vibeseater.errors import InputError, SourceError
+
+if TYPE_CHECKING:
+    from vibeseater.sources.http import HttpClient
+
+__all__ = [
+    "Batch",
+    "GoneError",
+    "Interval",
+    "Item",
+    "Poll",
+    "PolledSource",
+    "SourceConfig",
+    "SourceType",
+    "StreamingSource",
+    "Tools",
+    "clip_id",
+    "in_thread",
+    "make_config",
+    "oldest_first",
+    "stable_id",
+]
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+LONGEST_ID = 255  # characters of an external_id; longer ones are hashed
+
+Interval = Annotated[float, msgspec.Meta(ge=0.1, le=86_400 * 31)]
+"""Seconds between two reads."""
+
+
+class GoneError(SourceError):
+    """The source is gone for good (HTTP 410, say): asking again would be rude. Mend its config, or start it again."""
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that a source tells of, before it is an event.
+
+    Attributes:
+        external_id: the source's own id, by which it is stored once; None where it has none.
+        event_type: what kind of thing.
+        content: a JSON object.
+        occurred_at: when it happened (aware), or None for the time of storing.
+        metadata: a JSON object about the item rather than of it.
+    """
+
+    external_id: str | None
+    event_type: str
+    content: dict[str, Any]
+    occurred_at: datetime | None = None
+    metadata: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """What one read gave.
+
+    Attributes:
+        items: oldest first, so that positions follow time.
+        cursor: where the next read goes on, any JSON value; kept only after the items are stored.
+        rejected: things that were there but could not be made into items.
+        problem: what was wrong with them, for the status; None where all was well.
+    """
+
+    items: list[Item]
+    cursor: Any = None
+    rejected: int = 0
+    problem: str | None = None
+
+
+class Poll(Batch, frozen=True, kw_only=True):
+    """What one poll gave. `next_after`: seconds that the other side asked to wait before the next, or None."""
+
+    next_after: float | None = None
+
+
+class SourceConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a type asks for. Subclass it with the type's fields; `check` looks at what their types can't say."""
+
+    def check(self) -> None:
+        """Look at what the types of the fields can't say.
+
+        Raises:
+            InputError: naming the field (`config.url`), the value and the cure.
+        """
+
+    def place(self) -> dict[str, Any]:
+        """The fields that say *what* is read. When they change, the cursor means nothing any more."""
+        fields: dict[str, Any] = msgspec.to_builtins(self)
+        fields.pop("interval", None)
+        return fields
+
+
+_ConfigClass = type[SourceConfig]  # a name for it, because SourceType's own `type` hides the built-in
+
+
+class Tools:
+    """What a source is handed to work with: the polite HTTP client. Made once a process."""
+
+    def __init__(self, http: HttpClient) -> None:
+        self.http = http
+
+
+class SourceType(ABC):
+    """A source at work. Made anew when its worker starts; `aclose()` is always called at its end.
+
+    Attributes:
+        type: the name in the registry.
+        Config: its struct.
+    """
+
+    type: ClassVar[str]
+    Config: ClassVar[_ConfigClass]
+
+    def __init__(self, config: Any, tools: Tools) -> None:
+        self.config, self.tools = config, tools
+
+    async def aclose(self) -> None:  # noqa: B027 - most types hold nothing
+        """Let go of what is held open."""
+
+
+class PolledSource(SourceType):
+    """A source that is asked again and again. Its config has an `interval` in seconds."""
+
+    @abstractmethod
+    async def poll(self, cursor: Any) -> Poll:
+        """Read once. `cursor` is what the last poll gave, or None at the first.
+
+        Raises:
+            SourceError: it can't be read now; the worker backs off and tries again.
+            GoneError: it never will be.
+        """
+
+
+class StreamingSource(SourceType):
+    """A source that speaks by itself. An iterator that ends by itself says that the source is finished."""
+
+    @abstractmethod
+    def stream(self, cursor: Any) -> AsyncIterator[Batch]:
+        """Read on from `cursor` (None: from the start, or from now, as the type documents).
+
+        Raises:
+            SourceError: as in `PolledSource.poll`.
+        """
+
+
+def make_config(model: type[SourceConfig], config: Mapping[str, Any], type_name: str) -> SourceConfig:
+    """The config as the type's struct, checked.
+
+    Raises:
+        InputError: naming `config.<field>`, the value and the cure.
+    """
+    if not isinstance(config, Mapping):
+        raise InputError("config", config, "not a mapping", "Give a dictionary such as {'url': 'https://…'}")
+    fields = {field.name: field for field in msgspec.structs.fields(model)}
+    known = ", ".join(fields) or "none at all"
+    for name in config:
+        if name not in fields:
+            raise InputError(
+                f"config.{name}",
+                config[name],
+                f"a source of type {type_name!r} has no such field",
+                f"Known are: {known}",
+            )
+    for name, field in fields.items():
+        if field.required and config.get(name) is None:
+            raise InputError(
+                f"config.{name}", None, f"a source of type {type_name!r} needs it", f"Give config={{{name!r}: …}}"
+            )
+    try:
+        made = msgspec.convert(dict(config), model, strict=False)
+    except (msgspec.ValidationError, TypeError) as error:
+        raise _named(error, config, fields) from None
+    made.check()
+    return made
+
+
+def _named(error: Exception, config: Mapping[str, Any], fields: Mapping[str, Any]) -> InputError:
+    """msgspec's message, such as "Expected `float`, got `str` - at `$.interval`", as the one error of this package."""
+    problem, _, where = str(error).partition(" - at ")
+    name = re.sub(r"^`?\$\.?", "", where).strip("`")
+    head = re.split(r"[.\[]", name)[0]
+    problem = problem.replace("`", "")
+    field = f"config.{name}" if name else "config"
+    cure = f"Give a value that fits: {_wanted(fields[head].type)}" if head in fields else "Mend the config"
+    return InputError(field, config.get(head), problem[:1].lower() + problem[1:], cure)
+
+
+def _wanted(annotation: Any) -> str:
+    text = getattr(annotation, "__name__", None) if isinstance(annotation, type) else None
+    return (
+        text or re.sub(r"\b(?:typing|msgspec)\.|Annotated\[(\w+), Meta\((.*?)\)\]", r"\1 \2", str(annotation)).strip()
+    )
+
+
+def clip_id(text: str) -> str:
+    """The text as an external_id: as it is where it fits and is clean, else its hash."""
+    if 0 < len(text) <= LONGEST_ID and text.isprintable():
+        return text
+    return stable_id(text)
+
+
+def stable_id(*parts: str) -> str:
+    """An id made from the parts, the same in every process and for all time."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode("utf-8", "surrogatepass")
+        digest.update(len(data).to_bytes(8, "big"))  # so that ("ab", "c") and ("a", "bc") differ
+        digest.update(data)
+    return f"sha256:{digest.hexdigest()[:40]}"
+
+
+def oldest_first(items: Iterable[Item], *, newest_first: bool = False) -> list[Item]:
+    """The items in the order of time; what has no time is taken for new and keeps its order.
+
+    Args:
+        newest_first: whether things without a time, or of the same time, are listed newest first.
+    """
+    listed = list(items)
+    dated = [item.occurred_at for item in listed if item.occurred_at is not None]
+    if newest_first or (len(dated) > 1 and dated[0] > dated[-1]):
+        listed.reverse()
+    return sorted(listed, key=lambda item: item.occurred_at or _END)
+
+
+_END = datetime.max.replace(tzinfo=UTC)
+
+# Parsing a large hostile document may take seconds. It gets threads of its own, so that neither the event loop nor
+# the name look-ups in the loop's default executor wait for it.
+_threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="vibeseater-source")
+
+
+async def in_thread(function: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """Run a slow plain function without holding up the event loop."""
+    return await asyncio.get_running_loop().run_in_executor(_threads, lambda: function(*args, **kwargs))

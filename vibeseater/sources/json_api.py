@@ -1,0 +1,181 @@
+"""`json`: polls an address that answers with JSON (GeoJSON too), and finds the items by JSON pointers.
+
+It owns what a document must look like. One item that does not fit is passed over and counted; a document that does
+not fit is an error.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+from typing import Annotated, Any
+
+import msgspec
+
+from vibeseater.errors import InputError, SourceError
+from vibeseater.sources.addresses import check_url
+from vibeseater.sources.base import Batch, Interval, Item, Poll, PolledSource, SourceConfig, in_thread, oldest_first
+from vibeseater.sources.http import Answer, Validators
+from vibeseater.sources.mapping import BadItemError, hash_of, to_item
+from vibeseater.sources.pointers import MISSING, check_pointer, follow
+from vibeseater.sources.presets import JSON, apply_preset
+from vibeseater.sources.text import clean_text
+from vibeseater.sources.times import TimeUnit
+
+__all__ = ["JsonConfig", "JsonSource", "decode_json", "read_items"]
+
+_DEFAULTS: dict[str, Any] = {"interval": 60.0, "items": "", "time_unit": "iso", "event_type": "json_item"}
+_MOST_ITEMS = 50_000
+
+
+class JsonConfig(SourceConfig, frozen=True, kw_only=True):
+    """What `json` asks for. `url` or `preset` is needed; what is given overrides the preset.
+
+    Attributes:
+        url: the address.
+        preset: a well-known API, such as `usgs-earthquakes`.
+        interval: seconds between two polls (60); the server may ask for more.
+        items: pointer to the list of items; the whole document when not given.
+        id: pointer in an item to its id; without it, a hash of the item.
+        time: pointer in an item to when it happened; without it, the time of storing.
+        time_unit: `iso`, `s` or `ms` (since 1970).
+        title: pointer in an item to its title.
+        link: pointer in an item to its page.
+        event_type: of its events.
+    """
+
+    url: str | None = None
+    preset: str | None = None
+    interval: Interval | None = None
+    items: str | None = None
+    id: str | None = None
+    time: str | None = None
+    time_unit: TimeUnit | None = None
+    title: str | None = None
+    link: str | None = None
+    event_type: Annotated[str, msgspec.Meta(min_length=1, max_length=100)] | None = None
+
+    def check(self) -> None:
+        """The URL must be a whole one, the pointers pointers."""
+        full = self.filled()
+        if full.url is None:
+            raise InputError("config.url", None, "a source of type 'json' needs it, or a preset", "Give one of them")
+        check_url(full.url, "config.url")
+        for field in ("items", "id", "time", "title", "link"):
+            check_pointer(f"config.{field}", getattr(self, field))
+
+    def filled(self) -> JsonConfig:
+        """With the preset's values and the defaults."""
+        return apply_preset(self, JSON, _DEFAULTS)
+
+
+class JsonSource(PolledSource):
+    """Polls one address."""
+
+    type = "json"
+    Config = JsonConfig
+
+    async def poll(self, cursor: Any) -> Poll:
+        """Ask for the document if it changed. The cursor holds ETag and Last-Modified."""
+        config: JsonConfig = self.config.filled()
+        url = str(config.url)
+        answer = await self.tools.http.get(
+            url,
+            accept="application/json, application/*+json, */*;q=0.1",
+            validators=Validators.from_cursor(cursor, url),
+        )
+        kept = answer.validators.to_cursor(url)
+        if answer.not_modified:
+            return Poll(items=[], cursor=kept, next_after=answer.next_after)
+        found = await in_thread(read_items, answer, config)
+        return Poll(
+            items=found.items,
+            cursor=kept,
+            rejected=found.rejected,
+            problem=found.problem,
+            next_after=answer.next_after,
+        )
+
+
+def decode_json(answer: Answer) -> Any:
+    """The document of an answer.
+
+    Raises:
+        SourceError: it is no JSON; the message says what it looks like instead.
+    """
+    text = _decoded(answer)
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError) as error:
+        flaw = clean_text(error, 120)
+    try:
+        # Stricter than need be: one lone surrogate or NaN must not cost the whole document, only its item.
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        start = text[:500].lstrip().lower()
+        if start.startswith(("<!doctype html", "<html")) or answer.content_type == "text/html":
+            raise SourceError(f"{answer.url}: the answer is an HTML page, not JSON") from None
+        what = f"; it begins with {clean_text(text[:60], 60)!r}" if text.strip() else "; it is empty"
+        raise SourceError(f"{answer.url}: the answer is not JSON ({flaw}){what}") from None
+
+
+def _decoded(answer: Answer) -> str:
+    body = answer.body
+    for mark, name in (
+        (codecs.BOM_UTF8, "utf-8-sig"),
+        (codecs.BOM_UTF32_LE, "utf-32"),
+        (codecs.BOM_UTF32_BE, "utf-32"),
+        (codecs.BOM_UTF16_LE, "utf-16"),
+        (codecs.BOM_UTF16_BE, "utf-16"),
+    ):
+        if body.startswith(mark):
+            return body.decode(name, "replace")
+    try:
+        return body.decode("utf-8")  # what JSON is, whatever the server says
+    except UnicodeDecodeError:
+        try:
+            return body.decode(answer.charset or "utf-8", "replace")
+        except LookupError:
+            return body.decode("utf-8", "replace")
+
+
+def read_items(answer: Answer, config: JsonConfig) -> Batch:
+    """The items of an answer, oldest first.
+
+    Args:
+        config: filled.
+
+    Raises:
+        SourceError: the document does not have the shape that the config tells of.
+    """
+    values = _list(decode_json(answer), answer, config.items or "")
+    items: list[Item] = []
+    flaws: list[str] = []
+    for value in values:
+        try:
+            items.append(to_item(value, config, None if config.id else hash_of(value)))
+        except BadItemError as flaw:
+            flaws.append(str(flaw))
+    if flaws and not items:
+        raise SourceError(f"{answer.url}: none of the {len(values)} items can be used: {flaws[0]}")
+    return Batch(
+        items=oldest_first(items),
+        rejected=len(flaws),
+        problem=f"{len(flaws)} of {len(values)} items passed over: {flaws[0]}" if flaws else None,
+    )
+
+
+def _list(document: Any, answer: Answer, pointer: str) -> list[Any]:
+    found = follow(document, pointer)
+    if found is MISSING:
+        keys = f" (it has {', '.join(map(repr, list(document)[:10]))})" if isinstance(document, dict) else ""
+        raise SourceError(f"{answer.url}: items: nothing stands at {pointer!r}{clean_text(keys, 300)}")
+    if isinstance(found, dict):
+        return [found]
+    if not isinstance(found, list):
+        raise SourceError(
+            f"{answer.url}: items: {pointer!r} holds {clean_text(repr(found), 60)}, neither a list nor an object"
+        )
+    if len(found) > _MOST_ITEMS:
+        raise SourceError(f"{answer.url}: items: {len(found)} of them in one answer; at most {_MOST_ITEMS} are read")
+    return found

@@ -1,0 +1,77 @@
+"""Well-known APIs under a name: `preset="usgs-earthquakes"`. A field that is given as well overrides the preset's."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from vibeseater.errors import InputError
+from vibeseater.sources.base import SourceConfig
+
+__all__ = ["JSON", "SSE", "apply_preset"]
+
+_C = TypeVar("_C", bound=SourceConfig)
+_USGS = "https://earthquake.usgs.gov/earthquakes/feed/v1.0/summary"
+_QUAKE: dict[str, Any] = {
+    "interval": 60.0,
+    "items": "/features",
+    "id": "/id",
+    "time": "/properties/time",
+    "time_unit": "ms",
+    "title": "/properties/title",
+    "link": "/properties/url",
+    "event_type": "earthquake",
+}
+
+JSON: dict[str, dict[str, Any]] = {
+    "usgs-earthquakes": {"url": f"{_USGS}/all_day.geojson", **_QUAKE},
+    "usgs-earthquakes-hour": {"url": f"{_USGS}/all_hour.geojson", **_QUAKE},
+    "usgs-earthquakes-week": {"url": f"{_USGS}/all_week.geojson", **_QUAKE, "interval": 300.0},
+    "nws-alerts": {
+        "url": "https://api.weather.gov/alerts/active",
+        "interval": 60.0,
+        "items": "/features",
+        "id": "/properties/id",
+        "time": "/properties/sent",
+        "title": "/properties/headline",
+        "event_type": "weather_alert",
+    },
+    "github-events": {
+        "url": "https://api.github.com/events",
+        "interval": 60.0,
+        "items": "",
+        "id": "/id",
+        "time": "/created_at",
+        "title": "/type",
+        "event_type": "github_event",
+    },
+}
+
+SSE: dict[str, dict[str, Any]] = {
+    "wikimedia-recentchange": {
+        "url": "https://stream.wikimedia.org/v2/stream/recentchange",
+        "id": "/meta/id",
+        "time": "/meta/dt",
+        "title": "/title",
+        "link": "/meta/uri",
+        "event_type": "wiki_change",
+        # Wikimedia sends made-up changes through its pipeline to see that it works, and asks to pass over them.
+        "skip": {"/meta/domain": "canary"},
+    },
+}
+
+
+def apply_preset(config: _C, presets: dict[str, dict[str, Any]], defaults: dict[str, Any]) -> _C:
+    """The config with what it leaves open (None) taken from its preset, else from the defaults.
+
+    Raises:
+        InputError: there is no such preset.
+    """
+    name = getattr(config, "preset", None)
+    if name is not None and name not in presets:
+        raise InputError("config.preset", name, "no such preset", f"Known are: {', '.join(presets)}")
+    offered = {**defaults, **presets.get(name, {})} if name is not None else defaults
+    return msgspec.structs.replace(
+        config, **{field: value for field, value in offered.items() if getattr(config, field) is None}
+    )

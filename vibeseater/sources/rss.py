@@ -1,0 +1,235 @@
+"""`rss`: polls a feed (RSS, Atom, RDF). Whatever a feed holds becomes harmless text and http(s) links.
+
+It owns what an entry becomes. Parsing is feedparser's, fetching the HTTP client's.
+
+An entry's id is its guid, else its link, else a hash of what it says. Where several entries of one document claim the
+same guid and link to different places, the guid tells nothing, and the link is made part of the id.
+"""
+
+from __future__ import annotations
+
+import calendar
+import io
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, NamedTuple
+from urllib.parse import urljoin
+
+import feedparser
+import msgspec
+
+from vibeseater.errors import SourceError
+from vibeseater.sources.addresses import check_url
+from vibeseater.sources.base import (
+    Interval,
+    Item,
+    Poll,
+    PolledSource,
+    SourceConfig,
+    clip_id,
+    in_thread,
+    oldest_first,
+    stable_id,
+)
+from vibeseater.sources.http import Answer, Validators
+from vibeseater.sources.text import clean_text, safe_link, strip_markup
+from vibeseater.sources.times import plausible
+
+__all__ = ["Feed", "RssConfig", "RssSource", "read_feed"]
+
+_ACCEPT = (
+    "application/rss+xml, application/atom+xml, application/rdf+xml, application/xml;q=0.9, text/xml;q=0.8, */*;q=0.1"
+)
+_MOST_ITEMS = 5_000
+_LONGEST_TTL = 86_400.0
+# Bodies that end in the middle look complete when the server sends no length: what they hold is taken, but the
+# validators are not, so that the next poll reads the whole.
+_CUT_OFF = ("no element found", "unclosed token", "unclosed CDATA section")
+
+
+class RssConfig(SourceConfig, frozen=True, kw_only=True):
+    """What `rss` asks for.
+
+    Attributes:
+        url: the feed's address.
+        interval: seconds between two polls; the server may ask for more.
+        event_type: of its events.
+    """
+
+    url: str
+    interval: Interval = 300.0
+    event_type: Annotated[str, msgspec.Meta(min_length=1, max_length=100)] = "rss_item"
+
+    def check(self) -> None:
+        """The URL must be a whole one."""
+        check_url(self.url, "config.url")
+
+
+class Feed(NamedTuple):
+    """A feed's document, read.
+
+    Attributes:
+        items: oldest first.
+        ttl: seconds between polls that it asks for, or None.
+        problem: what is wrong with it, though something could be read; None where all was well.
+        whole: False when it ends in the middle.
+    """
+
+    items: list[Item]
+    ttl: float | None
+    problem: str | None
+    whole: bool
+
+
+class RssSource(PolledSource):
+    """Polls one feed."""
+
+    type = "rss"
+    Config = RssConfig
+
+    async def poll(self, cursor: Any) -> Poll:
+        """Ask for the feed if it changed. The cursor holds ETag and Last-Modified."""
+        config: RssConfig = self.config
+        answer = await self.tools.http.get(
+            config.url, accept=_ACCEPT, validators=Validators.from_cursor(cursor, config.url)
+        )
+        kept = answer.validators.to_cursor(config.url)
+        if answer.not_modified:
+            return Poll(items=[], cursor=kept, next_after=answer.next_after)
+        feed = await in_thread(read_feed, answer, config.event_type)
+        waits = [wait for wait in (answer.next_after, feed.ttl) if wait]
+        return Poll(
+            items=feed.items,
+            cursor=kept if feed.whole else None,
+            problem=feed.problem,
+            next_after=max(waits, default=None),
+        )
+
+
+def read_feed(answer: Answer, event_type: str = "rss_item") -> Feed:
+    """Read a feed's document. It may take seconds for a large one: call it in a thread.
+
+    Raises:
+        SourceError: it is no feed.
+    """
+    if not answer.body.strip():
+        raise SourceError(f"{answer.url}: the answer is empty, not a feed")
+    try:
+        # A file object, never the text itself: feedparser opens text that looks like a path or an address.
+        parsed = feedparser.parse(io.BytesIO(answer.body), response_headers=_headers(answer), sanitize_html=False)
+        entries = list(parsed.get("entries", ()))[:_MOST_ITEMS]
+    except Exception as error:  # it raises what it likes on strange input
+        raise SourceError(f"{answer.url}: can't be read as a feed ({type(error).__name__}: {error})") from error
+    flaw = parsed.get("bozo_exception") if parsed.get("bozo") else None
+    if not entries and not parsed.get("version"):
+        raise SourceError(f"{answer.url}: {_what_else(answer)}, not a feed")
+    title = clean_text(strip_markup(parsed.get("feed", {}).get("title", ""), 400), 200)
+    items = _items(entries, event_type, title, answer.url)
+    return Feed(
+        items=oldest_first(items, newest_first=True),
+        ttl=_ttl(parsed.get("feed", {})),
+        problem=f"not well-formed: {clean_text(flaw, 200)}" if flaw is not None else None,
+        whole=not any(sign in str(flaw) for sign in _CUT_OFF),
+    )
+
+
+def _headers(answer: Answer) -> dict[str, str]:
+    """What feedparser may know: the charset and the language. Not the address: it would make guids absolute with it,
+    and they would change when the feed moves. Relative links are resolved here."""
+    known = ("content-type", "content-language")
+    return {name: value for name, value in answer.headers.items() if name in known}
+
+
+def _what_else(answer: Answer) -> str:
+    start = answer.body[:1000].lstrip().lower()
+    if answer.content_type == "text/html" or start.startswith((b"<!doctype html", b"<html")):
+        return "the answer is an HTML page"
+    return f"the answer is something else ({answer.content_type or 'of no declared type'})"
+
+
+def _ttl(feed: Mapping[str, Any]) -> float | None:
+    try:
+        seconds = float(feed.get("ttl", "")) * 60
+    except (TypeError, ValueError):
+        return None
+    return min(seconds, _LONGEST_TTL) if seconds > 0 else None
+
+
+def _items(entries: list[Any], event_type: str, feed_title: str, base: str) -> list[Item]:
+    linked = [(entry, _link(entry, base)) for entry in entries]
+    places: dict[str, set[str | None]] = {}
+    for entry, link in linked:
+        places.setdefault(_guid(entry), set()).add(link)
+    made: dict[str | None, Item] = {}  # by id: the same entry twice in one document is one item
+    for entry, link in linked:
+        item = _item(entry, link, event_type, feed_title, guid_lies=len(places[_guid(entry)]) > 1)
+        made.setdefault(item.external_id, item)
+    return list(made.values())
+
+
+def _guid(entry: Any) -> str:
+    return clean_text(entry.get("id") or "", 4096)
+
+
+def _link(entry: Any, base: str) -> str | None:
+    alternates = [link.get("href") for link in entry.get("links", ()) if link.get("rel") == "alternate"]
+    for candidate in (entry.get("link"), *alternates):
+        try:
+            link = safe_link(urljoin(base, str(candidate).strip())) if candidate else None
+        except ValueError:  # urljoin, at a half-written IPv6 address
+            continue
+        if link is not None:
+            return link
+    return None
+
+
+def _item(entry: Any, link: str | None, event_type: str, feed_title: str, *, guid_lies: bool) -> Item:
+    bodies = [entry.get("summary"), *(body.get("value") for body in entry.get("content", ()))]
+    summary = next((text for body in bodies if body and (text := strip_markup(body))), "")
+    title = clean_text(strip_markup(entry.get("title") or "", 1000))
+    title = title or clean_text(summary, 120) or link or "(without a title)"
+    stated = entry.get("published_parsed") or entry.get("updated_parsed")
+    occurred_at = plausible(_datetime(stated))
+    written = clean_text(entry.get("published") or entry.get("updated") or "", 100)
+    content: dict[str, Any] = {
+        "title": title,
+        "link": link,
+        "summary": summary,
+        "author": clean_text(strip_markup(entry.get("author") or "", 200), 200),
+        "categories": _categories(entry),
+        "published": occurred_at.isoformat() if occurred_at else None,
+    }
+    metadata = {"feed": feed_title} if feed_title else {}
+    if written and occurred_at is None:
+        metadata["published"] = written  # absurd or unreadable, and told as it was written
+    return Item(
+        external_id=_external_id(entry, title, link, summary, written, guid_lies=guid_lies),
+        event_type=event_type,
+        content={name: value for name, value in content.items() if value},
+        occurred_at=occurred_at,
+        metadata=metadata,
+    )
+
+
+def _external_id(entry: Any, title: str, link: str | None, summary: str, written: str, *, guid_lies: bool) -> str:
+    guid = _guid(entry)
+    if guid and not guid_lies:
+        return clip_id(guid)
+    if guid and link:
+        return stable_id(guid, link)
+    return clip_id(link) if link else stable_id(guid, title, summary, written)
+
+
+def _categories(entry: Any) -> list[str]:
+    terms = [
+        clean_text(strip_markup(tag.get("label") or tag.get("term") or "", 100), 100)
+        for tag in entry.get("tags", ())[:50]
+    ]
+    return list(dict.fromkeys(term for term in terms if term))
+
+
+def _datetime(parsed: Any) -> datetime | None:
+    try:
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=calendar.timegm(parsed))
+    except (TypeError, ValueError, OverflowError):
+        return None
