@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
 import panel.io.server  # noqa: F401 - teaches Bokeh's server Panel's pages; nothing else of it is used here
@@ -29,8 +29,10 @@ from tornado.netutil import bind_sockets
 from tornado.web import RedirectHandler, RequestHandler
 
 from vibeseater.errors import InputError, ServerError, SettingsError
-from vibeseater.seater import VibeSeater
 from vibeseater.views import runtime
+
+if TYPE_CHECKING:
+    from vibeseater.seater import VibeSeater
 
 __all__ = ["Bound", "bind", "find_pages", "serve", "serve_in_processes"]
 
@@ -39,6 +41,7 @@ HOME = "/streams"
 
 _READY_SECONDS = 3.0  # how long `/readyz` waits for PostgreSQL and Redis
 
+_CLOSING_SECONDS = 2.0  # for the websockets to be closed
 _SHORTEST_LIFE = 5.0  # seconds after which a forked process that ends is thought to have worked
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -220,6 +223,9 @@ class _Web:
         """Stop listening, end every session (so that its feeds are closed), and let the pages' hooks run."""
         self._server.stop()
         await self._http.close_all_connections()
+        patience = time.monotonic() + _CLOSING_SECONDS
+        while any(session.connection_count for session in self._server.get_sessions()) and time.monotonic() < patience:
+            await asyncio.sleep(0.01)  # Bokeh hears of the closed websockets in turns of the loop that follow
         for context in self._tornado.applications.values():
             # Bokeh ends sessions by a timer only, and has no public way to do it now.
             await context._cleanup_sessions(-1)

@@ -15,7 +15,7 @@ from vibeseater.models import Source, Stream
 if TYPE_CHECKING:
     from vibeseater.seater import VibeSeater
 
-__all__ = ["json_object", "moment", "since", "stream_of_title", "the_source", "the_stream"]
+__all__ = ["json_object", "moment", "stream_of_title", "the_source", "the_stream"]
 
 
 def json_object(field: str, text: str) -> dict[str, Any]:
@@ -41,17 +41,6 @@ def moment(field: str, text: str | None) -> datetime | None:
         InputError: the text is no moment, or has no zone.
     """
     return None if text is None else check_time(field, text)
-
-
-def since(text: str | None) -> int | str | datetime | None:
-    """Where to begin: a position, a span such as `5m`, a moment, or None for now."""
-    if text is None:
-        return None
-    if text.isdecimal():
-        return int(text)
-    if any(mark in text for mark in "-:T"):
-        return check_time("since", text)
-    return text
 
 
 async def the_stream(seater: VibeSeater, text: str, *, create: bool = False) -> Stream:

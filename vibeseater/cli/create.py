@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import click
 
 from vibeseater.cli.arguments import json_object, moment, the_source, the_stream
 from vibeseater.cli.output import json_line, line
 from vibeseater.cli.session import run_connected
+from vibeseater.inputs import draft_event
 
 if TYPE_CHECKING:
     from vibeseater.seater import VibeSeater
@@ -43,6 +45,17 @@ def create(
     about = None if metadata is None else json_object("metadata", metadata)
 
     async def work(seater: VibeSeater) -> None:
+        # Looked at before anything is made, so that a bad event leaves no stream behind.
+        draft_event(
+            {
+                "stream_id": UUID(int=0),
+                "event_type": event_type,
+                "content": said,
+                "external_id": external_id,
+                "metadata": about,
+            },
+            max_bytes=seater.settings.max_content_bytes,
+        )
         into = await the_stream(seater, stream, create=make)
         origin = None if source is None else await the_source(seater, into, source, create=make)
         event = await seater.events.create_event(

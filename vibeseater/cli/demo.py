@@ -58,7 +58,7 @@ def demo(port: int | None, no_browser: bool, offline: bool) -> None:
         note("Starting PostgreSQL and Redis …")
         await serve(bound, ready=ready)
 
-    run(work)
+    run(work, endless=True)
 
 
 def _bound(port: int | None) -> Bound:

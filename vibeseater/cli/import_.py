@@ -118,8 +118,9 @@ def _parsed(lines: IO[bytes]) -> Iterator[tuple[int, _Line]]:
             try:
                 item = decoder.decode(text)
             except (msgspec.DecodeError, UnicodeError) as error:
+                problem = str(error) if isinstance(error, msgspec.ValidationError) else f"not valid JSON ({error})"
                 shown = text[:80].decode(errors="replace").strip()
-                raise InputError(f"line {number}", shown, str(error), _AGAIN) from None
+                raise InputError(f"line {number}", shown, problem, _AGAIN) from None
             yield number, item
 
 

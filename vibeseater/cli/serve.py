@@ -56,7 +56,7 @@ def serve(port: int, address: str, origins: Sequence[str], num_procs: int, no_br
         async def work() -> None:
             await served(bound, allow_origins=origins, ready=ready)
 
-        run(work)
+        run(work, endless=True)
 
     if num_procs == 1:
         serve_here(announce=True)

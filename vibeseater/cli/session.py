@@ -22,8 +22,11 @@ __all__ = ["run", "run_connected", "while_read"]
 _ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
-def run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+def run(work: Callable[[], Coroutine[Any, Any, None]], *, endless: bool = False) -> None:
     """Run a coroutine to its end.
+
+    Args:
+        endless: the work has no end of its own, so that SIGTERM is how it ends well: with 0.
 
     Raises:
         SystemExit: Ctrl-C (130), SIGTERM (143) or SIGHUP (129), after the coroutine has cleaned up.
@@ -52,7 +55,7 @@ def run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     except asyncio.CancelledError:
         if not ended_by:
             raise
-        sys.exit(128 + ended_by[0])
+        sys.exit(0 if endless and ended_by[0] == signal.SIGTERM else 128 + ended_by[0])
 
 
 def run_connected(work: Callable[[VibeSeater], Awaitable[None]]) -> None:

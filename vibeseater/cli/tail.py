@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vibeseater.cli.arguments import since as where
 from vibeseater.cli.arguments import the_stream
 from vibeseater.cli.output import json_line, note
 from vibeseater.cli.printer import LinePrinter
@@ -30,13 +29,12 @@ def tail(stream: str, since: str | None, limit: int | None, as_json: bool) -> No
 
     Each event's `stream_seq` is its position: hand the last one seen to --since, and nothing is lost or doubled.
     """
-    start = where(since)
 
     async def work(seater: VibeSeater) -> None:
         watched = await the_stream(seater, stream)
         printer = LinePrinter(seater)
         left = limit
-        async with seater.subscribe(watched, since=start) as feed, while_read():
+        async with seater.subscribe(watched, since=since) as feed, while_read():
             if not as_json:
                 note(f"Watching {watched.title} from position {feed.position}. Ctrl-C ends.")
             async for event in feed:

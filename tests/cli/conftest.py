@@ -1,0 +1,17 @@
+"""The command line with a database and a Redis of the test's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.processes import Commands
+
+
+@pytest.fixture
+def commands(database_url: str, redis_url: str, home: Path) -> Commands:
+    """`vibeseater` connected to the test's own servers."""
+    return Commands(
+        {"VIBESEATER_DATABASE_URL": database_url, "VIBESEATER_REDIS_URL": redis_url, "VIBESEATER_HOME": str(home)}
+    )

@@ -1,0 +1,158 @@
+"""`vibeseater serve`: pages, health, one clear error where a port is in use, and a clean end."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psutil
+import pytest
+
+from tests.cli.processes import Commands, Running
+from tests.servers import ThrowawayRedis, eventually, processes_under, short_folder
+from vibeseater import VibeSeater
+
+
+@contextlib.asynccontextmanager
+async def served(commands: Commands, *arguments: str) -> AsyncIterator[tuple[Running, str]]:
+    """A server at work and its URL."""
+    async with commands.start("serve", "--no-browser", "--port", "0", *arguments) as server:
+        line = await server.line()
+        assert line.startswith("VibeSeater serves http://localhost:")
+        yield server, line.split()[2]
+
+
+async def _get(url: str) -> tuple[int, Any]:
+    async with aiohttp.ClientSession() as session, session.get(url, allow_redirects=False) as answer:
+        body = await answer.json() if "json" in answer.content_type else await answer.text()
+        return answer.status, body
+
+
+async def test_it_serves_the_pages_and_says_that_it_is_well(commands: Commands, seater: VibeSeater) -> None:
+    """`/` leads to the streams; a stream's page opens; `/healthz` and `/readyz` answer."""
+    stream = await seater.streams.create_stream(title="Debate")
+    async with served(commands) as (server, url):
+        assert await _get(f"{url}/healthz") == (200, {"status": "ok"})
+        assert await _get(f"{url}/readyz") == (200, {"status": "ready", "postgresql": "ok", "redis": "ok"})
+        async with aiohttp.ClientSession() as session, session.get(f"{url}/") as answer:
+            assert (answer.status, answer.url.path) == (200, "/streams")
+        assert (await _get(f"{url}/stream?id={stream.id}"))[0] == 200
+        assert (await _get(f"{url}/nothing"))[0] == 404
+        done = await server.done(send=signal.SIGTERM)
+    assert (done.code, done.err) == (0, "")
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "evil.example"])
+async def test_only_its_own_pages_may_open_its_websockets(commands: Commands, host: str) -> None:
+    """A page of another site that is open in the same browser gets nothing."""
+    async with served(commands) as (_, url), aiohttp.ClientSession() as session:
+        port = url.rsplit(":", 1)[1]
+        page = await (await session.get(f"{url}/streams")).text()
+        token = page.split('"token":"', 1)[1].split('"', 1)[0]
+        connecting = session.ws_connect(f"{url}/streams/ws", origin=f"http://{host}:{port}", protocols=("bokeh", token))
+        if host == "evil.example":
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await connecting
+            assert refused.value.status == 403
+        else:
+            async with connecting as websocket:
+                assert "ACK" in str(await websocket.receive(timeout=20))
+
+
+async def test_it_is_not_ready_while_redis_is_away(commands: Commands, throwaway_redis: ThrowawayRedis) -> None:
+    """Alive all the while, and ready again when Redis is back."""
+    commands.environment["VIBESEATER_REDIS_URL"] = throwaway_redis.url
+    async with served(commands) as (_, url):
+        assert (await _get(f"{url}/readyz"))[0] == 200
+        await throwaway_redis.kill()
+        assert await _get(f"{url}/readyz") == (
+            503,
+            {"status": "not ready", "postgresql": "ok", "redis": "no answer"},
+        )
+        assert (await _get(f"{url}/healthz"))[0] == 200
+        await throwaway_redis.start()
+
+        async def ready() -> bool:
+            return (await _get(f"{url}/readyz"))[0] == 200
+
+        await eventually(ready)
+
+
+async def test_a_port_in_use_is_one_clear_line(commands: Commands) -> None:
+    """It names the port and what to do."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = await commands.run("serve", "--no-browser", "--port", str(port), "--address", "127.0.0.1")
+    assert (done.code, done.out) == (1, "")
+    assert done.err == (
+        f"Error: Can't listen on 127.0.0.1:{port}: the port is in use. "
+        "Choose another with --port, or --port 0 for any free one.\n"
+    )
+
+
+async def test_an_address_of_another_machine_is_one_clear_line(commands: Commands) -> None:
+    """It names the address and what to do."""
+    done = await commands.run("serve", "--no-browser", "--port", "0", "--address", "192.0.2.1")
+    assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
+    assert "192.0.2.1" in done.err
+
+
+async def test_servers_that_do_not_answer_are_one_clear_line(commands: Commands) -> None:
+    """And the server does not stay."""
+    done = await commands.run("serve", "--no-browser", "--port", "0", "--redis-url", "redis://127.0.0.1:1")
+    assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
+    assert "can't be reached" in done.err
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+async def test_several_processes_serve_and_all_end(commands: Commands, sent: signal.Signals, code: int) -> None:
+    """`--num-procs 2`: one address, and no process is left."""
+    async with served(commands, "--num-procs", "2") as (server, url):
+        assert (await _get(f"{url}/readyz"))[0] == 200
+        assert (await _get(f"{url}/streams"))[0] == 200
+        children = psutil.Process(server.process.pid).children()
+        assert len(children) == 2
+        done = await server.done(send=sent)
+    assert (done.code, done.err) == (code, "")
+    assert not any(child.is_running() for child in children)
+
+
+async def test_a_server_process_that_is_killed_gets_a_successor(commands: Commands) -> None:
+    """And the address answers on."""
+    async with served(commands, "--num-procs", "2") as (server, url):
+        parent = psutil.Process(server.process.pid)
+
+        victim = parent.children()[0]
+        await eventually(lambda: _age(victim) > 6.0)
+        victim.kill()
+        await eventually(lambda: len(parent.children()) == 2 and victim not in parent.children())
+        assert (await _get(f"{url}/healthz"))[0] == 200
+        assert "another takes its place" in await server.error_line()
+        done = await server.done(send=signal.SIGTERM)
+    assert done.code == 0
+
+
+def _age(process: psutil.Process) -> float:
+    return time.time() - process.create_time()
+
+
+async def test_the_embedded_servers_end_with_it(commands: Commands) -> None:
+    """A server without URLs starts its own PostgreSQL and Redis, and leaves nothing behind."""
+    with short_folder() as home:
+        for name in ("VIBESEATER_DATABASE_URL", "VIBESEATER_REDIS_URL"):
+            del commands.environment[name]
+        commands.environment["VIBESEATER_HOME"] = str(home)
+        async with served(commands) as (server, url):
+            assert (await _get(f"{url}/readyz"))[0] == 200
+            assert processes_under(Path(home))
+            done = await server.done(send=signal.SIGINT)
+        assert (done.code, done.err) == (130, "")
+        await eventually(lambda: not processes_under(Path(home)))
