@@ -1,0 +1,44 @@
+"""VibeSeater: watch things happen, live, in notebooks and dashboards. The public names; nothing is made here."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from vibeseater import errors, telemetry, topics
+from vibeseater._version import __version__
+from vibeseater.errors import VibeSeaterError
+from vibeseater.models import Event, Source, Stream
+from vibeseater.portal import run
+from vibeseater.seater import VibeSeater, connect
+
+if TYPE_CHECKING:
+    from vibeseater.views.stream_view import StreamView
+
+__all__ = [
+    "Event",
+    "Source",
+    "Stream",
+    "StreamView",
+    "VibeSeater",
+    "VibeSeaterError",
+    "__version__",
+    "connect",
+    "errors",
+    "run",
+    "telemetry",
+    "topics",
+]
+
+# Panel is heavy: what needs it is imported when it is first asked for.
+_LAZY = {"StreamView": "vibeseater.views.stream_view"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,273 @@
+"""The live feed: a topic's events once, in order, as they come; whatever Redis does to them.
+
+Messages that continue where the feed stands go into its buffer. One that comes too early is held for some
+milliseconds, then what is missing is read from PostgreSQL. What came before is dropped. When the consumer falls so far
+behind that the buffer is full, the buffer is dropped and the feed reads on from PostgreSQL at the consumer's pace.
+
+The feed reads only when its consumer asks, so a consumer that never asks costs nothing but a bounded buffer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Sequence
+
+from vibeseater import telemetry
+from vibeseater.broadcast.hub import Hub
+from vibeseater.errors import FeedError, PositionAheadError, UnreachableError
+from vibeseater.feeds.base import Feed, FeedState
+from vibeseater.feeds.since import Since, resolve_since
+from vibeseater.models import Event, FeedStats
+from vibeseater.store.pool import Pool
+from vibeseater.store.positions import counters, read_after
+from vibeseater.topics import Topic
+
+__all__ = ["LiveFeed"]
+
+_log = logging.getLogger(__name__)
+
+MAX_BUFFERED = 10_000
+"""Events that a feed keeps for its consumer before it drops them and reads them again later."""
+
+MAX_EARLY = 256
+"""Messages that are held because something before them is missing."""
+
+REORDER_SECONDS = 0.005
+"""How long an early message waits for what belongs before it, until that is read from PostgreSQL."""
+
+PAGE = 1000
+"""Events read from PostgreSQL at a time."""
+
+
+class LiveFeed(Feed):
+    """A subscription to one topic. Made by `seater.subscribe`."""
+
+    def __init__(self, pool: Pool, hub: Hub, topic: Topic, since: Since) -> None:
+        super().__init__()
+        self.topic = topic
+        self.position = 0
+        self.tail = 0  # the position of the last event in the buffer: what continues it has the next one
+        self._pool = pool
+        self._hub = hub
+        self._since = since
+        self._by_stream = topic.kind == "stream"
+        self._buffer: deque[Sequence[Event]] = deque()
+        self._buffered = 0
+        self._early: dict[int, Sequence[Event]] = {}  # by first position
+        self._reorder_timer: asyncio.TimerHandle | None = None
+        self._overdue = False  # what belongs before the early messages did not come in time
+        self._counter = 0  # the highest position that is known, or said, to be stored
+        self._wake = asyncio.Event()
+        self._failure: FeedError | None = None
+        self._opened = False
+        self._closed = False
+        self._away = False
+
+    @property
+    def state(self) -> FeedState:
+        """`live`, `catching_up` (reading what is missing), `reconnecting` (Redis or PostgreSQL is away) or `closed`."""
+        if self._closed:
+            return "closed"
+        if not self._opened:
+            return "new"
+        if self._away or not self._hub.connected or not self._hub.checked:
+            return "reconnecting"
+        return "catching_up" if self._counter > self.tail else "live"
+
+    @property
+    def stats(self) -> FeedStats:
+        """Its figures so far."""
+        self._stats.lag = max(0, self._counter - self.position)
+        return self._stats
+
+    async def start(self) -> None:
+        """Register with the Hub first, then read the position: whatever is newer comes by message.
+
+        Raises:
+            InputError: `since` or the topic does not fit.
+            PositionAheadError: `since` lies beyond what is stored.
+        """
+        if self._opened or self._closed:
+            return
+        await self._hub.watch(self.topic, self)
+        position, counter = await resolve_since(self._pool, self.topic, self._since)
+        self.position = self.tail = position
+        self._counter = max(self._counter, counter)
+        self._opened = True
+        # Messages that came meanwhile were held as early; what of them continues the position is taken now.
+        self._take_early()
+        self._wake.set()
+
+    async def aclose(self) -> None:
+        """End: a consumer that waits is woken, and its iteration ends."""
+        self._closed = True
+        self._wake.set()
+        self._buffer.clear()
+        self._early.clear()
+        if self._reorder_timer is not None:
+            self._reorder_timer.cancel()
+        await self._hub.unwatch(self.topic, self)
+
+    # What the Hub calls.
+
+    def receive(self, events: tuple[Event, ...]) -> None:
+        """Take a message: into the buffer, among the early ones, or away."""
+        if self._by_stream:
+            first, last = events[0].stream_seq, events[-1].stream_seq
+        else:
+            first, last = events[0].source_seq or 0, events[-1].source_seq or 0
+        if first == self.tail + 1 and last - first + 1 == len(events) and self._opened:
+            self._append(events, last)
+            if self._early:
+                self._take_early()
+        elif last <= self.tail:
+            self._stats.duplicates += len(events)
+        else:
+            self._hold(first, events)
+            if first <= self.tail and self._opened:
+                self._take_early()
+        self._wake.set()
+
+    def counted(self, counter: int | None, tail: int) -> None:
+        """Take PostgreSQL's counter, which was read after the feed stood at `tail`."""
+        if counter is None:
+            self._fail(FeedError(f"{self.topic} was deleted. Subscribe to another."))
+        elif counter < tail:
+            self._fail(
+                PositionAheadError(
+                    f"{self.topic} went back from {tail} to {counter}: an older backup was restored. Subscribe again, "
+                    "with since=0 for all or since=None for what comes now."
+                )
+            )
+        elif counter > self._counter:
+            self._counter = counter
+            self._wake.set()
+
+    def _append(self, events: Sequence[Event], last: int) -> None:
+        if self._buffered + len(events) > MAX_BUFFERED:
+            self._overflow()
+            self._counter = max(self._counter, last)
+            return
+        self._buffer.append(events)
+        self._buffered += len(events)
+        self.tail = last
+        if last > self._counter:
+            self._counter = last
+
+    def _overflow(self) -> None:
+        """Forget the buffer; the events in it are read again when the consumer gets there."""
+        self._buffer.clear()
+        self._early.clear()
+        self._buffered = 0
+        self.tail = self._handed_over
+        self._stats.overflows += 1
+
+    @property
+    def _handed_over(self) -> int:
+        """The position of the last event that left the buffer."""
+        return self._position_of(self._current[-1]) if self._index < len(self._current) else self.position
+
+    def _hold(self, first: int, events: Sequence[Event]) -> None:
+        if first in self._early or len(self._early) < MAX_EARLY:
+            self._early[first] = max(self._early.get(first, ()), events, key=len)
+        self._await_missing()
+
+    def _await_missing(self) -> None:
+        if self._reorder_timer is None:
+            self._reorder_timer = asyncio.get_running_loop().call_later(REORDER_SECONDS, self._give_up_waiting)
+
+    def _give_up_waiting(self) -> None:
+        self._reorder_timer = None
+        self._overdue = bool(self._early)
+        self._wake.set()
+
+    def _take_early(self) -> None:
+        """Move to the buffer what is held and continues it now."""
+        for first in sorted(self._early):
+            events = self._early[first]
+            kept = [event for event in events if self._position_of(event) > self.tail]
+            positions = [self._position_of(event) for event in kept]
+            if positions != list(range(self.tail + 1, self.tail + 1 + len(kept))):
+                break  # still something missing before it
+            del self._early[first]
+            self._stats.duplicates += len(events) - len(kept)
+            if kept:
+                self._append(kept, positions[-1])
+        if not self._early:
+            self._overdue = False
+
+    def _fail(self, error: FeedError) -> None:
+        if self._opened and self._failure is None:
+            self._failure = error
+            self._wake.set()
+
+    # What the consumer drives.
+
+    async def _next(self) -> Sequence[Event] | None:
+        while not self._closed:
+            if self._buffer:
+                events = self._buffer.popleft()
+                self._buffered -= len(events)
+                return events
+            if self._failure is not None:
+                raise self._failure
+            if self._missing():
+                read = await self._refill()
+                if read:
+                    return read
+                continue
+            self._wake.clear()
+            await self._wake.wait()
+        return None
+
+    def _missing(self) -> bool:
+        return self._counter > self.tail or self._overdue
+
+    async def _refill(self) -> Sequence[Event]:
+        """Read what follows the tail from PostgreSQL; its answer is final. Waits while PostgreSQL is away."""
+        held = sorted(self._early)  # came before the counter is read, so if they are true it covers them
+        try:
+            counter = (await counters(self._pool, [self.topic])).get(self.topic)
+            if counter is None or counter < self.tail:
+                self.counted(counter, self.tail)
+                return ()
+            start = self.tail
+            events = await read_after(self._pool, self.topic, start, counter, PAGE)
+        except UnreachableError as error:
+            if not self._away:
+                _log.warning("%s: PostgreSQL is away, trying again: %s", self.topic, error)
+            self._away = True
+            await asyncio.sleep(random.uniform(0.1, 0.5))
+            return ()
+        self._away = False
+        if self.tail != start:  # a message filled the hole meanwhile
+            return ()
+        self._accept(events, counter, held)
+        return events
+
+    def _accept(self, events: Sequence[Event], counter: int, held: Sequence[int]) -> None:
+        start = self.tail
+        # A full page may go on behind its end; a part of one holds all that there is up to the counter.
+        self.tail = self._position_of(events[-1]) if len(events) == PAGE else counter
+        self._stats.refilled += len(events)
+        self._stats.purged += self.tail - start - len(events)
+        self._counter = max(counter, self.tail)
+        if not events:
+            self.position = self.tail
+        for first in held:
+            if first > counter + 1:
+                _log.warning("%s: a message speaks of position %d, which is not stored", self.topic, first)
+                self._early.pop(first, None)
+        self._overdue = False
+        self._take_early()
+        if self._early:
+            self._await_missing()
+        telemetry.execute(
+            ("vibeseater", "feed", "refilled"), {"count": len(events)}, {"topic": str(self.topic), "upto": self.tail}
+        )
+
+    def _position_of(self, event: Event) -> int:
+        return event.stream_seq if self._by_stream else (event.source_seq or 0)

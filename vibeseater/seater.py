@@ -1,0 +1,234 @@
+"""The VibeSeater: it puts the parts together, opens and closes them. The only file that knows them all."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from vibeseater import embedded, html
+from vibeseater.broadcast.connection import Redis, check_server, make_client, make_listening_client
+from vibeseater.broadcast.hub import Hub
+from vibeseater.broadcast.publisher import Publisher
+from vibeseater.errors import ClosedError, InputError
+from vibeseater.feeds.live import LiveFeed
+from vibeseater.feeds.replay import ReplayFeed
+from vibeseater.feeds.since import Since
+from vibeseater.models import Source, Stream
+from vibeseater.settings import Settings, load_settings, without_secrets
+from vibeseater.sources.registry import validate_config
+from vibeseater.store import migrate
+from vibeseater.store.event_log import EventLog
+from vibeseater.store.pool import Pool
+from vibeseater.store.pool import connect as connect_to_database
+from vibeseater.store.positions import counters
+from vibeseater.store.sources import SourceStore
+from vibeseater.store.streams import StreamStore
+from vibeseater.streaming import Streaming
+from vibeseater.topics import Topic, parse_topic
+
+__all__ = ["VibeSeater", "connect"]
+
+
+class VibeSeater:
+    """Everything, connected. Made by `vibeseater.connect()`.
+
+    Attributes:
+        streams: create, find, change, delete streams.
+        sources: the same for sources, and their tie to streams.
+        events: create events, read them, count them.
+        streaming: start, pause, resume, stop ingestion.
+        hub: the one Redis listener of this process.
+        pool: the connections to PostgreSQL.
+        redis: a client for commands.
+        settings: what it was connected with (URLs of the embedded servers filled in).
+    """
+
+    settings: Settings
+    pool: Pool
+    redis: Redis
+    hub: Hub
+    streams: StreamStore
+    sources: SourceStore
+    events: EventLog
+    streaming: Streaming
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._servers: embedded.EmbeddedServers | None = None
+        self._publisher: Publisher | None = None
+        self._opened: list[Any] = []  # what has to be closed, in the order it was opened
+        self._closed = False
+
+    async def open(self) -> Self:
+        """Connect: start the embedded servers where no URL is set, migrate, put the parts together.
+
+        Raises:
+            VibeSeaterError: a server can't be reached, is too old, or its schema is newer than this code.
+        """
+        try:
+            await self._open()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def _open(self) -> None:
+        given = self.settings
+        needs = {"postgres": given.database_url is None, "redis": given.redis_url is None}
+        if any(needs.values()):
+            self._servers = await embedded.acquire(given, **needs)
+            self.settings = settings = _with_urls(given, self._servers)
+        else:
+            settings = given
+        self.redis = make_client(settings)
+        await check_server(self.redis, settings)
+        connection = await connect_to_database(settings)
+        try:
+            await migrate.apply(connection)
+        finally:
+            await connection.close()
+        self.pool = Pool(settings)
+        await self.pool.open()
+        self._publisher = Publisher(self.redis)
+        self.hub = Hub(lambda: make_listening_client(settings), lambda topics: counters(self.pool, topics))
+        self.streams = StreamStore(self.pool)
+        self.sources = SourceStore(self.pool, self.streams, validate_config, settings.max_content_bytes)
+        self.events = EventLog(self.pool, self._publisher)
+        self.streaming = Streaming(
+            pool=self.pool, streams=self.streams, sources=self.sources, events=self.events, settings=settings
+        )
+
+    async def close(self) -> None:
+        """Stop ingestion, store and send what is under way, close every connection. May be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        for name in ("streaming", "events", "hub", "_publisher", "pool"):
+            part = getattr(self, name, None)
+            if part is not None:
+                await (part.aclose() if hasattr(part, "aclose") else part.close())
+        if hasattr(self, "redis"):
+            await self.redis.aclose()
+        if self._servers is not None:
+            await self._servers.release()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._closed
+
+    def subscribe(self, what: Stream | Source | str, since: Since = None) -> LiveFeed:
+        """Every event of a stream or source from now on, or since then: once, in order, whatever dies.
+
+        Args:
+            what: a Stream, a Source, or a topic: `stream:<id>`, `source:<id>`.
+            since: None for what comes from now on; 0 for everything; a feed's `position`; a datetime or `"5m"`, by
+                arrival.
+
+        Returns:
+            A feed: `async with seater.subscribe(stream) as feed`, then `async for event in feed`.
+        """
+        self._check_open()
+        return LiveFeed(self.pool, self.hub, to_topic(what), since)
+
+    def replay(
+        self,
+        what: Stream | Source | str,
+        start: datetime | str | None = None,
+        end: datetime | str | None = None,
+        speed: float = 1.0,
+    ) -> ReplayFeed:
+        """A past window as a feed, in the order in which things happened.
+
+        Args:
+            what: a Stream, a Source, or a topic.
+            start, end: the window, by `occurred_at`; left out, all that there is.
+            speed: how many times faster than life, 0.1 to 1000, or `float("inf")`.
+        """
+        self._check_open()
+        return ReplayFeed(self.pool, to_topic(what), start, end, speed)
+
+    def _check_open(self) -> None:
+        if self._closed or not hasattr(self, "hub"):
+            raise ClosedError("This VibeSeater is closed. Call `await vibeseater.connect()` again.")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"<VibeSeater {'closed' if self._closed else 'connected'}: {self._where()}>"
+
+    def _where(self) -> str:
+        if self._servers is not None:
+            return f"embedded servers in {self.settings.home}"
+        return without_secrets(self.settings.database_url or "")
+
+    def _repr_html_(self) -> str:
+        return html.card("VibeSeater", {"state": "closed" if self._closed else "connected", "where": self._where()})
+
+
+class Connecting:
+    """What `connect()` returns: await it, or enter it with `async with`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._seater: VibeSeater | None = None
+
+    def __await__(self) -> Generator[Any, None, VibeSeater]:
+        return VibeSeater(self._settings).open().__await__()
+
+    async def __aenter__(self) -> VibeSeater:
+        self._seater = await VibeSeater(self._settings).open()
+        return self._seater
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._seater is not None:
+            await self._seater.close()
+
+
+def connect(database_url: str | None = None, redis_url: str | None = None) -> Connecting:
+    """Connect to PostgreSQL and Redis: `seater = await connect()`, or `async with connect() as seater:`.
+
+    Args:
+        database_url: `postgresql://…`; else `VIBESEATER_DATABASE_URL`, else the embedded server of this user.
+        redis_url: `redis://…`; else `VIBESEATER_REDIS_URL`, else the embedded server of this user.
+
+    Raises:
+        SettingsError: at once, where a setting does not fit.
+        VibeSeaterError: when awaited, where a server can't be used.
+    """
+    return Connecting(load_settings(database_url=database_url, redis_url=redis_url))
+
+
+def to_topic(what: Stream | Source | Topic | str) -> Topic:
+    """The topic of a Stream, a Source, or a topic's name."""
+    if isinstance(what, Stream):
+        return Topic("stream", what.id)
+    if isinstance(what, Source):
+        return Topic("source", what.id)
+    if isinstance(what, Topic):
+        return what
+    if isinstance(what, str):
+        return parse_topic(what)
+    raise InputError(
+        "what", what, f"nothing to follow: {type(what).__name__}", "Give a Stream, a Source, or a topic 'stream:<id>'"
+    )
+
+
+def _with_urls(settings: Settings, servers: embedded.EmbeddedServers) -> Settings:
+    return msgspec.structs.replace(
+        settings,
+        database_url=settings.database_url or servers.database_url,
+        redis_url=settings.redis_url or servers.redis_url,
+    )

@@ -1,0 +1,147 @@
+"""Settings: arguments over environment over a TOML file, made into one frozen `Settings`. Reads; starts nothing."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+import platformdirs
+
+from vibeseater.errors import SettingsError
+
+__all__ = ["Settings", "load_settings", "without_secrets"]
+
+PREFIX = "VIBESEATER_"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What VibeSeater runs with. Each field is also the variable `VIBESEATER_<FIELD>` and a key of the TOML file.
+
+    Attributes:
+        database_url: PostgreSQL, `postgresql://user@host/database`; None for the embedded server.
+        redis_url: Redis, `redis://host:6379/0`; None for the embedded server.
+        home: the folder of the embedded servers' data and of `vibeseater.toml`.
+        pool_size: connections to PostgreSQL of one process, at most.
+        connect_timeout: seconds until a server that does not answer is called unreachable.
+        failover_timeout: seconds that a write outlasts PostgreSQL's absence before it is given up.
+        max_content_bytes: how large an event's content, and its metadata, may be as JSON.
+        allow_private_urls: whether sources may read addresses on loopback and private networks.
+        user_agent: what sources call themselves; None for VibeSeater's name and version.
+    """
+
+    database_url: str | None = None
+    redis_url: str | None = None
+    home: Path = msgspec.field(default_factory=lambda: platformdirs.user_data_path("vibeseater", appauthor=False))
+    pool_size: int = 10
+    connect_timeout: float = 10.0
+    failover_timeout: float = 30.0
+    max_content_bytes: int = 256 * 1024
+    allow_private_urls: bool = False
+    user_agent: str | None = None
+
+
+_SCHEMES = {
+    "database_url": ("postgresql", "postgres"),
+    "redis_url": ("redis", "rediss", "unix"),
+}
+_LEAST: dict[str, float] = {"pool_size": 3, "connect_timeout": 0.1, "failover_timeout": 0, "max_content_bytes": 2}
+
+
+def load_settings(
+    *,
+    database_url: str | None = None,
+    redis_url: str | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Settings:
+    """Arguments, else the environment, else `vibeseater.toml` in the home folder, else the defaults.
+
+    The file is `$VIBESEATER_CONFIG`, or `vibeseater.toml` in `$VIBESEATER_HOME`; that it is missing is no error
+    unless `VIBESEATER_CONFIG` names it.
+
+    Raises:
+        SettingsError: a value does not fit; the message names where it stands, the value and the cure.
+    """
+    environ = os.environ if environ is None else environ
+    given = {"database_url": database_url, "redis_url": redis_url}
+    values = _from_file(environ)
+    for field in Settings.__struct_fields__:
+        text = environ.get(PREFIX + field.upper())
+        if text:
+            values[field] = (text, PREFIX + field.upper())
+    for field, value in given.items():
+        if value is not None:
+            values[field] = (value, f"{field}=")
+    return _checked(values)
+
+
+def _from_file(environ: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
+    named = environ.get(PREFIX + "CONFIG")
+    home = environ.get(PREFIX + "HOME")
+    path = Path(named) if named else (Path(home) if home else Settings().home) / "vibeseater.toml"
+    try:
+        data = tomllib.loads(path.expanduser().read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if named:
+            raise SettingsError(f"{PREFIX}CONFIG={named!r}: no such file. Mend the path, or unset it.") from None
+        return {}
+    except OSError as error:
+        raise SettingsError(f"{path}: can't be read ({error.strerror}). Mend its permissions.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: not valid TOML ({error}). Mend the file.") from error
+    known = Settings.__struct_fields__
+    for key in data:
+        if key not in known:
+            raise SettingsError(f"{path}: unknown setting {key!r}. Known are {', '.join(sorted(known))}.")
+    return {key: (value, f"{key} in {path}") for key, value in data.items()}
+
+
+def _checked(values: Mapping[str, tuple[Any, str]]) -> Settings:
+    fields = {field.name: field for field in msgspec.structs.fields(Settings)}
+    made: dict[str, Any] = {}
+    for name, (value, where) in values.items():
+        shown = without_secrets(value) if name in _SCHEMES else value
+        if isinstance(value, str) and fields[name].type is bool:
+            value = {"yes": "true", "on": "true", "no": "false", "off": "false"}.get(value.lower(), value)
+        try:
+            made[name] = (
+                Path(value).expanduser().absolute()
+                if name == "home"
+                else msgspec.convert(value, fields[name].type, strict=False)
+            )
+        except (msgspec.ValidationError, TypeError) as error:
+            raise SettingsError(f"{where} = {shown!r}: {error}.") from None
+        if name in _SCHEMES:
+            _check_url(made[name], where, _SCHEMES[name])
+        if name in _LEAST and not made[name] >= _LEAST[name]:
+            raise SettingsError(f"{where} = {shown!r}: too small. Give at least {_LEAST[name]:g}.")
+    return Settings(**made)
+
+
+def _check_url(url: str, where: str, schemes: tuple[str, ...]) -> None:
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - raises on a port that is no number
+    except ValueError as error:
+        raise SettingsError(f"{where} = {without_secrets(url)!r}: malformed URL ({error}).") from None
+    if parts.scheme not in schemes or not url.startswith(f"{parts.scheme}://"):
+        raise SettingsError(
+            f"{where} = {without_secrets(url)!r}: malformed URL. "
+            f"It begins with {' or '.join(f'{scheme}://' for scheme in schemes)}."
+        )
+
+
+def without_secrets(url: str) -> str:
+    """The URL with its password replaced by `***`, fit for logs and messages."""
+    try:
+        parts = urlsplit(url)
+        password = parts.password
+    except ValueError:
+        return "***"
+    if not password:
+        return url
+    return parts._replace(netloc=parts.netloc.replace(f":{password}@", ":***@", 1)).geturl()

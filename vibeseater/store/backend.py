@@ -1,0 +1,38 @@
+"""The server process behind a connection. After a lost connection it may still be at work: here it is ended."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import NamedTuple
+
+from vibeseater.store.pool import Connection
+
+__all__ = ["Backend", "identify", "settle"]
+
+_END = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2"
+_STEP = 0.02  # seconds between looks; PostgreSQL offers nothing to wait on
+
+
+class Backend(NamedTuple):
+    """A server process: its number, and its start (numbers are used again)."""
+
+    pid: int
+    started: datetime
+
+
+async def identify(connection: Connection) -> Backend:
+    """The server process of this connection."""
+    row = await connection.fetchrow("SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()")
+    assert row is not None
+    return Backend(*row)
+
+
+async def settle(connection: Connection, former: Backend) -> None:
+    """End a former connection's server process and wait until it is gone: then its commit stands, or never will.
+
+    A statement can lie unread in that process's socket when the connection is lost, and be carried out much later;
+    asking for its result any earlier could answer "not stored" of an event that is stored a moment after.
+    """
+    while await connection.fetchval(_END, *former) is not None:  # noqa: ASYNC110 - no event tells of its end
+        await asyncio.sleep(_STEP)

@@ -1,0 +1,63 @@
+"""Batches: all of it in one transaction, or nothing. Like the writer it outlasts a lost connection, by the ids."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+
+import asyncpg
+
+from vibeseater.errors import UnreachableError
+from vibeseater.inputs import EventDraft
+from vibeseater.store.backend import Backend, identify, settle
+from vibeseater.store.commit import Commit, commit_batch
+from vibeseater.store.pool import Connection, Pool
+from vibeseater.store.rows import find_by_ids, find_by_keys, key_of
+
+__all__ = ["write_batch"]
+
+
+async def write_batch(pool: Pool, drafts: Sequence[EventDraft]) -> Commit:
+    """Store a batch.
+
+    Raises:
+        NotFoundError: a stream or source does not exist; nothing is stored.
+        UnreachableError: PostgreSQL stayed away for `failover_timeout` seconds.
+    """
+    seconds = pool.settings.failover_timeout
+    deadline = asyncio.get_running_loop().time() + seconds
+    unsettled: list[Backend] = []  # server processes that may still be carrying out a former try
+    pause = 0.05
+    while True:
+        backend: Backend | None = None
+        try:
+            async with pool.acquire() as connection:
+                backend = await identify(connection)
+                for former in unsettled:
+                    await settle(connection, former)
+                return (unsettled and await _recall(connection, drafts)) or await commit_batch(connection, drafts)
+        except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError):
+            continue  # rolled back as a whole; the order of locks makes these next to impossible
+        except (UnreachableError, asyncpg.ReadOnlySQLTransactionError) as error:
+            if backend is not None:
+                unsettled.append(backend)
+            if asyncio.get_running_loop().time() + pause > deadline:
+                raise UnreachableError(
+                    f"PostgreSQL stayed away for {seconds:g} s ({error}). Give the batch's events external_ids and "
+                    "try again: what is stored already is not stored twice."
+                ) from error
+        await asyncio.sleep(pause * random.uniform(0.5, 1.5))
+        pause = min(pause * 2, 2.0)
+
+
+async def _recall(connection: Connection, drafts: Sequence[EventDraft]) -> Commit | None:
+    """The commit of a former try whose answer was lost; None where it never came to be."""
+    found = await find_by_ids(connection, [draft.id for draft in drafts])
+    if not found:
+        return None
+    before = await find_by_keys(connection, [draft for draft in drafts if draft.id not in found])
+    return Commit(
+        [found.get(draft.id) or before[key_of(draft)] for draft in drafts],
+        [(draft, found[draft.id]) for draft in drafts if draft.id in found],
+    )

@@ -1,0 +1,109 @@
+"""One commit from drafts to events: what was stored, what was there before, and what could not be. No retry here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+import msgspec
+
+from vibeseater.errors import InputError, NotFoundError
+from vibeseater.inputs import EventDraft
+from vibeseater.models import Event
+from vibeseater.store.insertion import Stored, copy_many, insert_many, insert_one
+from vibeseater.store.pool import Connection
+from vibeseater.store.rows import find_by_keys, key_of, missing_parents
+
+__all__ = ["Outcome", "commit_batch", "commit_group", "to_stored_event"]
+
+Outcome = Event | InputError
+"""What became of a draft: the event (new, or the one stored before under its external_id), or why it was refused."""
+
+_COPY_FROM = 200  # rows; below, one statement is quicker than three
+
+_decode = msgspec.json.decode
+
+
+class Commit(msgspec.Struct):
+    """The outcome of each draft, in order, and which drafts were stored now (with their events)."""
+
+    outcomes: list[Outcome]
+    created: list[tuple[EventDraft, Event]]
+
+
+def to_stored_event(draft: EventDraft, stored: Stored) -> Event:
+    """The event as every watcher will see it: its content is what was encoded, not the caller's own dict."""
+    return Event(
+        id=draft.id,
+        stream_id=draft.stream_id,
+        source_id=draft.source_id,
+        stream_seq=stored.stream_seq,
+        source_seq=stored.source_seq,
+        event_type=draft.event_type,
+        content=_decode(draft.content),
+        occurred_at=stored.occurred_at,
+        inserted_at=stored.inserted_at,
+        external_id=draft.external_id,
+        metadata={} if draft.metadata == b"{}" else _decode(draft.metadata),
+    )
+
+
+async def commit_group(connection: Connection, drafts: Sequence[EventDraft]) -> Commit:
+    """Store independent events in one statement and one commit; a draft that can't be stored harms no other."""
+    if len(drafts) == 1 and drafts[0].external_id is None:
+        alone = await insert_one(connection, drafts[0])
+        stored = {} if alone is None else {drafts[0].id: alone}
+    else:
+        stored = await insert_many(connection, drafts)
+    return await _complete(connection, drafts, stored)
+
+
+async def commit_batch(connection: Connection, drafts: Sequence[EventDraft]) -> Commit:
+    """Store a batch: all of it in one transaction, or nothing.
+
+    Raises:
+        NotFoundError: a stream or source does not exist.
+    """
+    async with connection.transaction():
+        stored = await (insert_many if len(drafts) < _COPY_FROM else copy_many)(connection, drafts)
+        commit = await _complete(connection, drafts, stored)
+        for outcome in commit.outcomes:
+            if isinstance(outcome, InputError):
+                raise outcome
+        return commit
+
+
+async def _complete(connection: Connection, drafts: Sequence[EventDraft], stored: Mapping[UUID, Stored]) -> Commit:
+    commit = Commit([], [])
+    absent = [draft for draft in drafts if draft.id not in stored]
+    before = await find_by_keys(connection, [d for d in absent if d.external_id is not None]) if absent else {}
+    made = {draft.id: to_stored_event(draft, stored[draft.id]) for draft in drafts if draft.id in stored}
+    lost = [draft for draft in absent if key_of(draft) not in before]
+    refusals = await _refusals(connection, lost) if lost else {}
+    for draft in drafts:
+        event = made.get(draft.id)
+        if event is not None:
+            commit.created.append((draft, event))
+            commit.outcomes.append(event)
+        else:
+            commit.outcomes.append(before.get(key_of(draft)) or refusals[draft.id])
+    return commit
+
+
+async def _refusals(connection: Connection, drafts: Sequence[EventDraft]) -> dict[UUID, InputError]:
+    streams, sources = await missing_parents(connection, drafts)
+    refusals: dict[UUID, InputError] = {}
+    for draft in drafts:
+        if draft.stream_id in streams:
+            refusals[draft.id] = NotFoundError(
+                "stream_id", str(draft.stream_id), "no such stream", "Create it first, or look its id up by its slug"
+            )
+        elif draft.source_id in sources:
+            refusals[draft.id] = NotFoundError(
+                "source_id", str(draft.source_id), "no such source", "Create it first, or leave it out"
+            )
+        else:
+            refusals[draft.id] = NotFoundError(
+                "external_id", draft.external_id, "stored before, and gone since", "Use another external_id"
+            )
+    return refusals

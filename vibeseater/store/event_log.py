@@ -1,0 +1,171 @@
+"""The event log, `seater.events`: events go in here and are read from here. It publishes through what it was given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Protocol
+from uuid import UUID
+
+from vibeseater import telemetry
+from vibeseater.errors import InputError
+from vibeseater.inputs import EventDraft, draft_event
+from vibeseater.models import Event, EventBatch, Source, Stream
+from vibeseater.store.batch import write_batch
+from vibeseater.store.dataframe import events_to_dataframe
+from vibeseater.store.pool import Pool
+from vibeseater.store.reads import EventReads
+from vibeseater.store.statistics import EventStatistics
+from vibeseater.store.writer import Writer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["EventLog", "Publish"]
+
+_PAGE = 20_000  # events a query, where all of a stream is read
+
+
+class Publish(Protocol):
+    """Where a commit's events go. Neither may fail, and only `paced` may wait."""
+
+    def publish(self, created: Sequence[tuple[EventDraft, Event]]) -> None:
+        """Send a commit's events, one message a topic."""
+
+    async def publish_paced(self, created: Sequence[tuple[EventDraft, Event]]) -> None:
+        """Send many events in messages of bounded size, no faster than they can be sent."""
+
+
+class EventLog(EventReads, EventStatistics):
+    """`seater.events`: create events, read them, count them."""
+
+    def __init__(self, pool: Pool, publisher: Publish) -> None:
+        EventReads.__init__(self, pool)
+        EventStatistics.__init__(self, pool)
+        self._publisher = publisher
+        self._max_bytes = pool.settings.max_content_bytes
+        self._writer = Writer(pool.settings, self._committed)
+
+    async def create_event(
+        self,
+        *,
+        stream_id: Stream | UUID | str,
+        event_type: str,
+        content: Mapping[str, Any],
+        source_id: Source | UUID | str | None = None,
+        occurred_at: datetime | str | None = None,
+        external_id: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Event:
+        """Store one event and broadcast it; returns once it is on disk, without waiting for Redis.
+
+        Args:
+            stream_id: its stream, or the stream's id.
+            event_type: what kind of thing, such as `rss_item`.
+            content: a JSON object, at most `max_content_bytes` (256 KiB) encoded.
+            source_id: where it comes from.
+            occurred_at: when it happened, with a time zone; now, where it is left out.
+            external_id: the source's own id. In each stream it is stored once for each source: a second call
+                returns the event that is there, and broadcasts nothing.
+            metadata: a JSON object about the event.
+
+        Raises:
+            InputError: a value does not fit; nothing was stored.
+            NotFoundError: the stream or source does not exist; nothing was stored.
+            UnreachableError: PostgreSQL stayed away; the message says whether the event may be stored.
+        """
+        draft = draft_event(
+            {
+                "stream_id": stream_id,
+                "source_id": source_id,
+                "event_type": event_type,
+                "content": content,
+                "occurred_at": occurred_at,
+                "external_id": external_id,
+                "metadata": metadata,
+            },
+            max_bytes=self._max_bytes,
+        )
+        return await self._writer.write(draft)
+
+    async def create_events_batch(self, items: Iterable[Mapping[str, Any]], broadcast: bool = False) -> EventBatch:
+        """Store many events in one transaction: all of them, or none.
+
+        Without `broadcast` nothing is sent; whoever watches reads them within about a second all the same.
+
+        Args:
+            items: dicts with the arguments of `create_event`.
+            broadcast: send them too, in messages of bounded size.
+
+        Returns:
+            The events in the order of the input; `created` on it tells how many are new.
+
+        Raises:
+            InputError: an item does not fit: the field names which (`items[3].content`); nothing was stored.
+        """
+        drafts: list[EventDraft] = []
+        for index, item in enumerate(items):
+            if not isinstance(item, Mapping):
+                raise InputError(f"items[{index}]", item, "not a dict", "Give the arguments of create_event as a dict")
+            try:
+                drafts.append(draft_event(item, max_bytes=self._max_bytes))
+            except InputError as error:
+                raise InputError(f"items[{index}].{error.field}", error.value, error.problem, error.cure) from None
+        if not drafts:
+            return EventBatch([], 0)
+        started = perf_counter()
+        commit = await write_batch(self._pool, drafts)
+        telemetry.execute(
+            ("vibeseater", "events", "batch_created"),
+            {"count": len(commit.created), "duration": perf_counter() - started},
+            {"requested": len(drafts), "broadcast": broadcast},
+        )
+        if broadcast and commit.created:
+            await self._publisher.publish_paced(commit.created)
+        return EventBatch([event for event in commit.outcomes if isinstance(event, Event)], len(commit.created))
+
+    async def to_dataframe(
+        self,
+        stream: Stream | UUID | str,
+        start: datetime | str | None = None,
+        end: datetime | str | None = None,
+        source: Source | UUID | str | None = None,
+        event_type: str | None = None,
+        search: str | None = None,
+        limit: int | None = None,
+    ) -> pd.DataFrame:
+        """A stream's events as a DataFrame, oldest first by position; filters as in `list_events`.
+
+        Dtypes are fixed, also when it is empty; times are `datetime64[us, UTC]`. Without `limit`, all of them.
+        """
+        events: list[Event] = []
+        while limit is None or len(events) < limit:
+            wanted = _PAGE if limit is None else min(_PAGE, limit - len(events))
+            page = await self.list_events(
+                stream, start, end, source, event_type, search, limit=wanted, order="oldest",
+                after=events[-1].stream_seq if events else None,
+            )  # fmt: skip
+            events += page
+            if len(page) < wanted:
+                break
+        return events_to_dataframe(events)
+
+    async def close(self) -> None:
+        """Store what is under way, then stop."""
+        await self._writer.close()
+
+    def _committed(self, created: Sequence[tuple[EventDraft, Event]]) -> None:
+        if telemetry.attached(("vibeseater", "events", "created")):
+            for _, event in created:
+                telemetry.execute(
+                    ("vibeseater", "events", "created"),
+                    {"count": 1},
+                    {
+                        "event_id": event.id,
+                        "event_type": event.event_type,
+                        "stream_id": event.stream_id,
+                        "source_id": event.source_id,
+                    },
+                )
+        self._publisher.publish(created)

@@ -1,0 +1,107 @@
+"""Migrations: numbered SQL files, applied in order, each in a transaction, under a lock that all processes share."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import NamedTuple
+
+import asyncpg
+
+from vibeseater.errors import MigrationError
+from vibeseater.store import timescale
+from vibeseater.store.pool import Connection
+
+__all__ = ["Migration", "State", "apply", "known_migrations", "state"]
+
+_LOCK = 0x5EA7E4  # an advisory lock's key: any number, the same in all processes
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS vibeseater_migrations (
+    number     integer PRIMARY KEY,
+    name       text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+)
+"""
+
+
+class Migration(NamedTuple):
+    """One file of `store/migrations`."""
+
+    number: int
+    name: str
+    sql: str
+
+
+class State(NamedTuple):
+    """The number of the last migration that the database has, and of the last that this code knows."""
+
+    applied: int
+    known: int
+
+
+def known_migrations() -> list[Migration]:
+    """The migrations that this code brings, in order."""
+    files = sorted(
+        (item for item in resources.files("vibeseater.store").joinpath("migrations").iterdir()),
+        key=lambda item: item.name,
+    )
+    return [
+        Migration(int(item.name.split("_", 1)[0]), item.name.removesuffix(".sql"), item.read_text(encoding="utf-8"))
+        for item in files
+        if item.name.endswith(".sql")
+    ]
+
+
+async def state(connection: Connection) -> State:
+    """Where the database stands. Reads only."""
+    known = known_migrations()[-1].number
+    if await connection.fetchval("SELECT to_regclass('vibeseater_migrations')") is None:
+        return State(0, known)
+    applied = await connection.fetchval("SELECT coalesce(max(number), 0) FROM vibeseater_migrations")
+    return State(applied, known)
+
+
+async def apply(connection: Connection) -> list[Migration]:
+    """Apply what is missing; returns what was applied. Safe from several processes at once.
+
+    Raises:
+        MigrationError: the database is newer than this code, or a migration failed (and was rolled back).
+    """
+    before = await state(connection)
+    _check_not_newer(before)
+    if before.applied == before.known:
+        return []
+    await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+    try:
+        return await _apply_locked(connection)
+    except asyncpg.PostgresError as error:
+        raise MigrationError(
+            f"A migration failed and was rolled back: {error}. Mend the cause and connect again."
+        ) from error
+    finally:
+        if not connection.is_closed():
+            await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
+
+
+async def _apply_locked(connection: Connection) -> list[Migration]:
+    await connection.execute(_TABLE)
+    now = await state(connection)  # another process may have been quicker
+    _check_not_newer(now)
+    missing = [item for item in known_migrations() if item.number > now.applied]
+    for item in missing:
+        async with connection.transaction():
+            await connection.execute(item.sql)
+            if item.number == 1:
+                await timescale.make_hypertable(connection)
+            await connection.execute(
+                "INSERT INTO vibeseater_migrations (number, name) VALUES ($1, $2)", item.number, item.name
+            )
+    return missing
+
+
+def _check_not_newer(found: State) -> None:
+    if found.applied > found.known:
+        raise MigrationError(
+            f"The database has migration {found.applied}, and this VibeSeater knows only up to {found.known}: it was "
+            "made by a newer version. Upgrade VibeSeater (pip install -U vibeseater)."
+        )

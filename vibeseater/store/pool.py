@@ -1,0 +1,191 @@
+"""The connections to PostgreSQL of one process and one event loop. It owns them; it knows no table."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import asyncpg
+import msgspec
+
+from vibeseater.errors import ClosedError, ServerError, TooOldError, UnreachableError, WrongLoopError
+from vibeseater.settings import Settings, without_secrets
+
+__all__ = ["CONNECTION_LOST", "Connection", "Pool", "connect"]
+
+Connection = asyncpg.Connection
+T = TypeVar("T")
+
+OLDEST = 14
+"""The oldest PostgreSQL that is supported (its major version)."""
+
+CONNECTION_LOST = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InterfaceError,
+)
+"""What asyncpg raises when the server, or the way to it, is gone. A later try may succeed."""
+
+_SERVER_SETTINGS = {
+    "application_name": "vibeseater",
+    "timezone": "UTC",
+    # Compiling the short statements used here costs more than it can win.
+    "jit": "off",
+}
+
+
+def _encode_jsonb(value: bytes) -> bytes:
+    return b"\x01" + value
+
+
+def _decode_jsonb(value: bytes) -> Any:
+    return msgspec.json.decode(memoryview(value)[1:])
+
+
+async def _prepare_connection(connection: Connection) -> None:
+    # JSON goes in as bytes that are encoded already, and comes out decoded: once each, by msgspec.
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", format="binary", encoder=_encode_jsonb, decoder=_decode_jsonb
+    )
+
+
+async def connect(settings: Settings) -> Connection:
+    """One connection outside the pool, prepared like the pool's.
+
+    Raises:
+        UnreachableError: no PostgreSQL answers there.
+        TooOldError: its version is not supported.
+    """
+    async with _translated(settings):
+        connection = await asyncpg.connect(
+            settings.database_url, timeout=settings.connect_timeout, server_settings=_SERVER_SETTINGS
+        )
+    try:
+        _check_version(connection)
+        await _prepare_connection(connection)
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
+
+
+def _check_version(connection: Connection) -> None:
+    version = connection.get_server_version()
+    if version.major < OLDEST:
+        raise TooOldError(
+            f"PostgreSQL {version.major}.{version.minor} is too old: VibeSeater needs {OLDEST} or newer. "
+            "Upgrade it, or unset VIBESEATER_DATABASE_URL to use the embedded server."
+        )
+
+
+@asynccontextmanager
+async def _translated(settings: Settings) -> AsyncIterator[None]:
+    where = without_secrets(settings.database_url or "")
+    try:
+        yield
+    except (asyncpg.InvalidCatalogNameError, asyncpg.InvalidAuthorizationSpecificationError) as error:
+        raise UnreachableError(f"PostgreSQL at {where} refuses: {error}. Mend VIBESEATER_DATABASE_URL.") from error
+    except CONNECTION_LOST as error:
+        reason = str(error) or type(error).__name__
+        raise UnreachableError(
+            f"PostgreSQL at {where} can't be reached: {reason}. Start it, mend VIBESEATER_DATABASE_URL, "
+            "or unset it to use the embedded server."
+        ) from error
+    except asyncpg.ClientConfigurationError as error:
+        raise UnreachableError(f"VIBESEATER_DATABASE_URL={where!r} can't be used: {error}. Mend it.") from error
+
+
+class Pool:
+    """A bounded pool of connections, for reads and rare writes. The event log's writer has a connection of its own.
+
+    A query that finds its connection dead (PostgreSQL was restarted) is tried once more on a new one: it may only be
+    used with statements that can be repeated.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def open(self) -> None:
+        """Connect once, so that a wrong URL or an old server is told at once."""
+        connection = await connect(self.settings)
+        await connection.close()
+        self._loop = asyncio.get_running_loop()
+        self._pool = await asyncpg.create_pool(
+            self.settings.database_url,
+            min_size=0,
+            max_size=self.settings.pool_size,
+            timeout=self.settings.connect_timeout,
+            max_inactive_connection_lifetime=60.0,
+            server_settings=_SERVER_SETTINGS,
+            init=_prepare_connection,
+        )
+
+    async def close(self) -> None:
+        """Close all connections. Queries under way get five seconds."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            try:
+                await asyncio.wait_for(pool.close(), timeout=5.0)
+            except TimeoutError:
+                pool.terminate()
+
+    def _opened(self) -> asyncpg.Pool[asyncpg.Record]:
+        if self._pool is None:
+            raise ClosedError("This VibeSeater is closed. Call `await vibeseater.connect()` again.")
+        if asyncio.get_running_loop() is not self._loop:
+            raise WrongLoopError(
+                "This VibeSeater was connected in another event loop. Call `await vibeseater.connect()` in this one."
+            )
+        return self._pool
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncIterator[Connection]:
+        """A connection for several statements, as in a transaction.
+
+        Raises:
+            UnreachableError: PostgreSQL is away.
+        """
+        pool = self._opened()
+        async with _translated(self.settings):
+            connection = await pool.acquire()
+        try:
+            async with _translated(self.settings):
+                yield connection  # type: ignore[misc]
+        finally:
+            await pool.release(connection)
+
+    async def fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
+        """All rows of a query."""
+        return await self._twice(lambda connection: connection.fetch(query, *arguments))
+
+    async def fetchrow(self, query: str, *arguments: Any) -> asyncpg.Record | None:
+        """The first row of a query, or None."""
+        return await self._twice(lambda connection: connection.fetchrow(query, *arguments))
+
+    async def fetchval(self, query: str, *arguments: Any) -> Any:
+        """The first value of a query's first row, or None."""
+        return await self._twice(lambda connection: connection.fetchval(query, *arguments))
+
+    async def execute(self, query: str, *arguments: Any) -> str:
+        """Run a statement that can be repeated; returns PostgreSQL's word for what was done."""
+        return await self._twice(lambda connection: connection.execute(query, *arguments))
+
+    async def _twice(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        try:
+            async with self.acquire() as connection:
+                return await work(connection)
+        except UnreachableError:
+            # One dead connection tells nothing of the server: the others that a restart killed are still pooled.
+            await self._opened().expire_connections()
+            async with self.acquire() as connection:
+                return await work(connection)
+        except asyncpg.PostgresError as error:
+            raise ServerError(f"PostgreSQL refused: {error}") from error

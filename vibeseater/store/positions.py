@@ -1,0 +1,73 @@
+"""Positions and counters of topics: what is stored up to where, and at which position a moment falls. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from vibeseater.models import Event
+from vibeseater.store.pool import Pool
+from vibeseater.store.rows import COLUMNS, to_events
+from vibeseater.topics import Topic
+
+__all__ = ["counters", "position_at", "read_after"]
+
+_COUNTERS = """
+SELECT 'stream' AS kind, id, stream_seq AS counter FROM streams WHERE id = ANY($1::uuid[])
+UNION ALL
+SELECT 'source', id, source_seq FROM sources WHERE id = ANY($2::uuid[])
+"""
+
+_READ_AFTER = {
+    kind: f"""
+SELECT {COLUMNS} FROM events e
+WHERE e.{kind}_id = $1 AND e.{kind}_seq > $2 AND e.{kind}_seq <= $3
+ORDER BY e.{kind}_seq LIMIT $4
+"""
+    for kind in ("stream", "source")
+}
+
+# A binary search over the positions, about log2(n) look-ups: events are stored in the order of their positions, so
+# no index on inserted_at is needed. Each step looks at the first event at or after the middle, which passes over
+# what was purged. `low` is known to lie before the moment, everything above `high` at or after it.
+_POSITION_AT = {
+    kind: f"""
+WITH RECURSIVE search (low, high) AS (
+    SELECT 0::bigint, {kind}_seq FROM {kind}s WHERE id = $1
+    UNION ALL
+    SELECT CASE WHEN probe.inserted_at < $2 THEN probe.position ELSE low END,
+           CASE WHEN probe.inserted_at < $2 THEN high ELSE (low + high + 1) / 2 - 1 END
+    FROM search LEFT JOIN LATERAL (
+        SELECT e.{kind}_seq AS position, e.inserted_at FROM events e
+        WHERE e.{kind}_id = $1 AND e.{kind}_seq >= (low + high + 1) / 2 AND e.{kind}_seq <= high
+        ORDER BY e.{kind}_seq LIMIT 1
+    ) probe ON true
+    WHERE low < high
+)
+SELECT low FROM search WHERE low >= high
+"""
+    for kind in ("stream", "source")
+}
+
+
+async def counters(pool: Pool, topics: Iterable[Topic]) -> dict[Topic, int]:
+    """The counter of each topic, in one query: how many events it ever had. Missing are those that do not exist."""
+    wanted = list(topics)
+    rows = await pool.fetch(
+        _COUNTERS,
+        [topic.id for topic in wanted if topic.kind == "stream"],
+        [topic.id for topic in wanted if topic.kind == "source"],
+    )
+    return {Topic(row[0], UUID(int=row[1].int)): row[2] for row in rows}
+
+
+async def read_after(pool: Pool, topic: Topic, position: int, upto: int, limit: int) -> list[Event]:
+    """The events of a topic after a position, up to another, in order; at most `limit`."""
+    return to_events(await pool.fetch(_READ_AFTER[topic.kind], topic.id, position, upto, limit))
+
+
+async def position_at(pool: Pool, topic: Topic, moment: datetime) -> int:
+    """The position of the last event that was stored before `moment`; 0 where there is none."""
+    found = await pool.fetchval(_POSITION_AT[topic.kind], topic.id, moment)
+    return int(found or 0)

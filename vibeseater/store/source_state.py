@@ -1,0 +1,258 @@
+"""The state of sources in PostgreSQL: cursor, figures, and the lease by which each is run by one process only.
+
+It owns `source_state`, and the desired state in `streams.status`. It must not know what a source does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from vibeseater.models import StreamStatus
+from vibeseater.store.pool import Pool
+
+__all__ = ["Claim", "Figures", "SourceRow", "SourceStateStore", "Wanted"]
+
+# wanted: every source of a live stream, with the live streams that it feeds, and whether it came to an end before.
+_WANTED = """
+SELECT so.id, so.type, so.name, so.config, array_agg(st.id ORDER BY st.id) AS streams,
+       ss.state, ss.place, ss.streams AS reached, ss.holder
+FROM streams st
+JOIN stream_sources ts ON ts.stream_id = st.id
+JOIN sources so ON so.id = ts.source_id
+LEFT JOIN source_state ss ON ss.source_id = so.id
+WHERE st.status = 'live'
+GROUP BY so.id, ss.source_id
+"""
+
+# claim: take the lease of each of these sources where nobody has it, it ran out, or it is one's own already.
+# Rows are locked in the order of their ids, so that two processes that claim at once don't wait for each other in a
+# circle. The times are PostgreSQL's own: the clocks of the processes need not agree.
+_CLAIM = """
+INSERT INTO source_state AS ss (source_id, holder, leased_until)
+SELECT so.id, $2, clock_timestamp() + make_interval(secs => $3)
+FROM sources so WHERE so.id = ANY($1::uuid[]) ORDER BY so.id
+ON CONFLICT (source_id) DO UPDATE SET holder = $2, leased_until = clock_timestamp() + make_interval(secs => $3)
+WHERE ss.holder IS NULL OR ss.holder = $2 OR ss.leased_until < clock_timestamp()
+RETURNING ss.source_id
+"""
+
+# load: what the new holder of a source goes on from; waits in seconds from now.
+_LOAD = """
+SELECT cursor, place, streams, failures, polls, items_seen, events_stored, items_rejected, last_error,
+       extract(epoch FROM next_run_at - clock_timestamp())::float8 AS next_in,
+       extract(epoch FROM hold_until - clock_timestamp())::float8 AS hold_in
+FROM source_state WHERE source_id = $1 AND holder = $2
+"""
+
+# save: what the holder has reached. A process that lost the lease writes nothing.
+_SAVE = """
+UPDATE source_state SET
+    state = $3, cursor = $4, place = $5, streams = $6,
+    last_error = $7,
+    last_error_at = CASE WHEN $7::text IS NULL THEN NULL WHEN $8 THEN clock_timestamp() ELSE last_error_at END,
+    last_run_at = CASE WHEN $9 THEN clock_timestamp() ELSE last_run_at END,
+    next_run_at = clock_timestamp() + make_interval(secs => $10),
+    hold_until = clock_timestamp() + make_interval(secs => $11),
+    polls = $12, items_seen = $13, events_stored = $14, items_rejected = $15, failures = $16
+WHERE source_id = $1 AND holder = $2
+"""
+
+# release: give leases back at once.
+_RELEASE = (
+    "UPDATE source_state SET holder = NULL, leased_until = NULL WHERE holder = $2 AND source_id = ANY($1::uuid[])"
+)
+
+# retry: a start or a resume lets a stream's sources run again that came to an end, and soon those that were waiting,
+# unless the other side asked for patience.
+_RETRY = """
+UPDATE source_state SET state = 'starting', failures = 0, next_run_at = hold_until
+WHERE source_id IN (SELECT source_id FROM stream_sources WHERE stream_id = $1)
+  AND (state IN ('finished', 'failed') OR (NOT $2 AND (holder IS NULL OR leased_until < clock_timestamp())))
+"""
+
+# status: every source of a stream, in the order in which they were attached.
+_STATUS = """
+SELECT so.id AS source_id, so.name, so.type, ss.state, ss.last_error, ss.last_error_at, ss.last_run_at, ss.next_run_at,
+       coalesce(ss.polls, 0) AS polls, coalesce(ss.items_seen, 0) AS items_seen,
+       coalesce(ss.events_stored, 0) AS events_stored, coalesce(ss.items_rejected, 0) AS items_rejected,
+       coalesce(ss.failures, 0) AS failures,
+       CASE WHEN ss.leased_until >= clock_timestamp() THEN ss.holder END AS holder
+FROM stream_sources ts
+JOIN sources so ON so.id = ts.source_id
+LEFT JOIN source_state ss ON ss.source_id = so.id
+WHERE ts.stream_id = $1
+ORDER BY ts.attached_at, so.id
+"""
+
+# set_status: the desired state of a stream, where its present one allows the change.
+_SET_STATUS = """
+UPDATE streams SET status = $2, updated_at = CASE WHEN status = $2 THEN updated_at ELSE now() END
+WHERE id = $1 AND status = ANY($3::text[])
+RETURNING id
+"""
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """A source that is to run, and what is known of earlier runs."""
+
+    id: UUID
+    type: str
+    name: str
+    config: dict[str, Any]
+    streams: tuple[UUID, ...]
+    state: str | None
+    place: str | None
+    reached: frozenset[UUID]
+    holder: str | None
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """What the holder of a source goes on from. `next_in`, `hold_in`: seconds from now, may be negative."""
+
+    cursor: Any
+    place: str | None
+    streams: frozenset[UUID]
+    figures: Figures
+    last_error: str | None
+    next_in: float
+    hold_in: float
+
+
+class Figures(msgspec.Struct, kw_only=True):
+    """What a source's workers have done so far, all runs together; `failures` are those in a row."""
+
+    polls: int = 0
+    items_seen: int = 0
+    events_stored: int = 0
+    items_rejected: int = 0
+    failures: int = 0
+
+
+class SourceRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A source's state as it was saved last. `holder` is the process that runs it just now, or None."""
+
+    source_id: UUID
+    name: str
+    type: str
+    state: str | None
+    last_error: str | None
+    last_error_at: datetime | None
+    last_run_at: datetime | None
+    next_run_at: datetime | None
+    polls: int
+    items_seen: int
+    events_stored: int
+    items_rejected: int
+    failures: int
+    holder: str | None
+
+
+class SourceStateStore:
+    """Reads and writes the state of sources. `holder` is the name of this process in leases."""
+
+    def __init__(self, pool: Pool, holder: str) -> None:
+        self._pool = pool
+        self.holder = holder
+
+    async def wanted(self) -> list[Wanted]:
+        """Every source of a live stream."""
+        return [_wanted(row) for row in await self._pool.fetch(_WANTED)]
+
+    async def claim(self, source_ids: Iterable[UUID], seconds: float) -> set[UUID]:
+        """Take or renew the leases of these sources; returns those that this process holds now."""
+        ids = list(source_ids)
+        if not ids:
+            return set()
+        return {row["source_id"] for row in await self._pool.fetch(_CLAIM, ids, self.holder, seconds)}
+
+    async def load(self, source_id: UUID) -> Claim | None:
+        """What to go on from; None when the lease is lost."""
+        row = await self._pool.fetchrow(_LOAD, source_id, self.holder)
+        return None if row is None else _claim(row)
+
+    async def save(
+        self,
+        source_id: UUID,
+        *,
+        state: str,
+        cursor: Any,
+        place: str,
+        streams: Sequence[UUID],
+        figures: Figures,
+        error: str | None = None,
+        error_is_new: bool = False,
+        ran: bool = False,
+        next_in: float | None = None,
+        hold_in: float | None = None,
+    ) -> bool:
+        """Write what was reached; False when the lease is lost, and nothing was written."""
+        done = await self._pool.execute(
+            _SAVE,
+            source_id,
+            self.holder,
+            state,
+            msgspec.json.encode(cursor),
+            place,
+            list(streams),
+            error,
+            error_is_new,
+            ran,
+            next_in,
+            hold_in,
+            figures.polls,
+            figures.items_seen,
+            figures.events_stored,
+            figures.items_rejected,
+            figures.failures,
+        )
+        return done == "UPDATE 1"
+
+    async def release(self, source_ids: Iterable[UUID]) -> None:
+        """Give leases back, so that others need not wait until they run out."""
+        ids = list(source_ids)
+        if ids:
+            await self._pool.execute(_RELEASE, ids, self.holder)
+
+    async def retry(self, stream_id: UUID, *, ended_only: bool) -> None:
+        """Let a stream's sources run again that came to an end; and the waiting ones soon, unless `ended_only`."""
+        await self._pool.execute(_RETRY, stream_id, ended_only)
+
+    async def status(self, stream_id: UUID) -> list[SourceRow]:
+        """Every source of a stream, in the order in which they were attached."""
+        return [SourceRow(**dict(row)) for row in await self._pool.fetch(_STATUS, stream_id)]
+
+    async def set_status(self, stream_id: UUID, status: StreamStatus, allowed: Sequence[StreamStatus]) -> bool:
+        """Write a stream's desired state if its present one is among `allowed`; returns whether it was."""
+        return await self._pool.fetchval(_SET_STATUS, stream_id, status, list(allowed)) is not None
+
+
+def _wanted(row: asyncpg.Record) -> Wanted:
+    return Wanted(
+        id=row["id"],
+        type=row["type"],
+        name=row["name"],
+        config=row["config"],
+        streams=tuple(row["streams"]),
+        state=row["state"],
+        place=row["place"],
+        reached=frozenset(row["reached"] or ()),
+        holder=row["holder"],
+    )
+
+
+def _claim(row: asyncpg.Record) -> Claim:
+    return Claim(
+        cursor=row["cursor"],
+        place=row["place"],
+        streams=frozenset(row["streams"]),
+        figures=Figures(**{field: row[field] for field in Figures.__struct_fields__}),
+        last_error=row["last_error"],
+        next_in=row["next_in"] or 0.0,
+        hold_in=row["hold_in"] or 0.0,
+    )

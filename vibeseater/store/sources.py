@@ -1,0 +1,152 @@
+"""Sources in PostgreSQL, and their tie to streams. What a type asks of its configuration is told by the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from vibeseater.errors import InputError, NotFoundError
+from vibeseater.inputs import LONGEST_TITLE, check_text, encode_object, to_id, uuid7
+from vibeseater.models import Source, Stream
+from vibeseater.store.pool import Pool
+from vibeseater.store.streams import StreamStore
+
+__all__ = ["SourceStore"]
+
+_COLUMNS = "id, type, name, config, created_at, updated_at, source_seq, last_event_at"
+
+_INSERT = f"INSERT INTO sources (id, type, name, config) VALUES ($1, $2, $3, $4) RETURNING {_COLUMNS}"
+
+_ATTACH = "INSERT INTO stream_sources (stream_id, source_id) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+
+_OF_STREAM = f"""
+SELECT {_COLUMNS} FROM sources JOIN stream_sources ON source_id = id
+WHERE stream_id = $1 ORDER BY attached_at, id
+"""
+
+_STREAMS_OF = "SELECT stream_id FROM stream_sources WHERE source_id = $1 ORDER BY attached_at, stream_id"
+
+_UPDATE = f"UPDATE sources SET name = $2, config = $3, updated_at = now() WHERE id = $1 RETURNING {_COLUMNS}"
+
+ConfigCheck = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
+
+
+class SourceStore:
+    """`seater.sources`: the sources. `check_config(type, config)` returns the configuration made whole, or raises."""
+
+    def __init__(self, pool: Pool, streams: StreamStore, check_config: ConfigCheck, max_bytes: int) -> None:
+        self._pool = pool
+        self._streams = streams
+        self._check_config = check_config
+        self._max_bytes = max_bytes
+
+    async def create_source(
+        self,
+        stream: Stream | UUID | str | None = None,
+        *,
+        type: str = "manual",  # noqa: A002 - the field's name
+        name: str,
+        config: Mapping[str, Any] | None = None,
+    ) -> Source:
+        """Make a source, attached to `stream` where one is given.
+
+        Raises:
+            NotFoundError: no such stream, or no such type.
+            InputError: the configuration is not what the type asks for.
+        """
+        name = check_text("name", name, LONGEST_TITLE)
+        encoded = self._encode_config(type, {} if config is None else config)
+        attached = None if stream is None else await self._streams.get_stream(stream)
+        async with self._pool.acquire() as connection, connection.transaction():
+            row = await connection.fetchrow(_INSERT, uuid7(), type, name, encoded)
+            assert row is not None
+            if attached is not None:
+                await _attach(connection, attached.id, row["id"])
+        return _source(row)
+
+    async def get_source(self, source: Source | UUID | str) -> Source:
+        """The source of that id, as it is now.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        row = await self._pool.fetchrow(f"SELECT {_COLUMNS} FROM sources WHERE id = $1", _id(source))
+        if row is None:
+            raise _missing(source)
+        return _source(row)
+
+    async def list_sources(self, stream: Stream | UUID | str | None = None) -> list[Source]:
+        """The sources attached to a stream, in the order they were attached; without a stream, all of them."""
+        if stream is None:
+            rows = await self._pool.fetch(f"SELECT {_COLUMNS} FROM sources ORDER BY created_at, id")
+        else:
+            rows = await self._pool.fetch(_OF_STREAM, (await self._streams.get_stream(stream)).id)
+        return [_source(row) for row in rows]
+
+    async def stream_ids(self, source: Source | UUID | str) -> list[UUID]:
+        """The ids of the streams that a source is attached to."""
+        return [row["stream_id"] for row in await self._pool.fetch(_STREAMS_OF, _id(source))]
+
+    async def attach(self, stream: Stream | UUID | str, source: Source | UUID | str) -> None:
+        """Let a source's events come into a stream too. Doing it again changes nothing."""
+        found, feeding = await self._streams.get_stream(stream), await self.get_source(source)
+        async with self._pool.acquire() as connection:
+            await _attach(connection, found.id, feeding.id)
+
+    async def detach(self, stream: Stream | UUID | str, source: Source | UUID | str) -> None:
+        """Let a source's events come into a stream no longer. The events that it brought stay."""
+        found = await self._streams.get_stream(stream)
+        await self._pool.execute(
+            "DELETE FROM stream_sources WHERE stream_id = $1 AND source_id = $2", found.id, _id(source)
+        )
+
+    async def update_source(
+        self, source: Source | UUID | str, *, name: str | None = None, config: Mapping[str, Any] | None = None
+    ) -> Source:
+        """Change a source's name or its configuration (as a whole)."""
+        found = await self.get_source(source)
+        row = await self._pool.fetchrow(
+            _UPDATE,
+            found.id,
+            found.name if name is None else check_text("name", name, LONGEST_TITLE),
+            self._encode_config(found.type, found.config if config is None else config),
+        )
+        if row is None:
+            raise _missing(source)
+        return _source(row)
+
+    async def delete_source(self, source: Source | UUID | str) -> None:
+        """Delete a source and its ties. The events that it brought stay in their streams."""
+        found = await self.get_source(source)
+        async with self._pool.acquire() as connection, connection.transaction():
+            # Writers check that a source exists by their statement's snapshot: none may be under way just now.
+            await connection.execute("LOCK TABLE sources IN SHARE ROW EXCLUSIVE MODE")
+            await connection.execute("DELETE FROM sources WHERE id = $1", found.id)
+
+    def _encode_config(self, type_name: str, config: Mapping[str, Any]) -> bytes:
+        if not isinstance(config, Mapping):
+            raise InputError("config", config, "not a dict", 'Give what the type asks for, as {"url": "https://…"}')
+        return encode_object("config", self._check_config(type_name, config), self._max_bytes)
+
+
+async def _attach(connection: Any, stream_id: UUID, source_id: UUID) -> None:
+    try:
+        await connection.execute(_ATTACH, stream_id, source_id)
+    except asyncpg.ForeignKeyViolationError:
+        raise NotFoundError("source", str(source_id), "it or its stream was deleted meanwhile", "Look again") from None
+
+
+def _source(row: asyncpg.Record) -> Source:
+    return Source(**dict(row))
+
+
+def _id(source: Source | UUID | str) -> UUID:
+    return to_id("source", source)
+
+
+def _missing(value: Source | UUID | str) -> NotFoundError:
+    shown = value.id if isinstance(value, Source) else value
+    return NotFoundError("source", str(shown), "no such source", "See `await seater.sources.list_sources()`")

@@ -1,0 +1,130 @@
+"""Figures about a stream: totals from the counters, recent events from positions, buckets for plots. Reads only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+from vibeseater.errors import InputError, NotFoundError
+from vibeseater.inputs import duration, to_id
+from vibeseater.models import SourceStatistics, Statistics, Stream
+from vibeseater.store.insertion import NO_SOURCE
+from vibeseater.store.pool import Pool
+from vibeseater.store.positions import position_at
+from vibeseater.topics import Topic
+
+__all__ = ["Bucket", "EventStatistics"]
+
+Clock = Literal["inserted_at", "occurred_at"]
+
+_STREAM = "SELECT stream_seq, last_event_at FROM streams WHERE id = $1"
+
+_BY_SOURCE = """
+SELECT coalesce(t.source_id, a.source_id) AS source_id, s.name, s.type,
+       coalesce(t.total_events, 0) AS total_events, t.last_event_at
+FROM (SELECT * FROM stream_source_totals WHERE stream_id = $1) t
+FULL JOIN (SELECT * FROM stream_sources WHERE stream_id = $1) a USING (source_id)
+LEFT JOIN sources s ON s.id = coalesce(t.source_id, a.source_id)
+ORDER BY total_events DESC, s.name, 1
+"""
+
+_BUCKETS = {
+    # By arrival the window is a range of positions, so the key serves.
+    "inserted_at": """
+SELECT to_timestamp(floor(extract(epoch FROM e.inserted_at) / $4) * $4) AS start, e.source_id, count(*)
+FROM events e WHERE e.stream_id = $1 AND e.stream_seq > $3 AND e.inserted_at >= $2
+GROUP BY 1, 2 ORDER BY 1
+""",
+    "occurred_at": """
+SELECT to_timestamp(floor(extract(epoch FROM e.occurred_at) / $4) * $4) AS start, e.source_id, count(*)
+FROM events e WHERE e.stream_id = $1 AND e.stream_seq > $3 AND e.occurred_at >= $2
+GROUP BY 1, 2 ORDER BY 1
+""",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Events of one source within one span of time that begins at `start`."""
+
+    start: datetime
+    source_id: UUID | None
+    count: int
+
+
+class EventStatistics:
+    """The counting part of `seater.events`."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def calculate_event_rate(self, stream: Stream | UUID | str, window: float | str = 60) -> float:
+        """Events per second, stored within the last `window` seconds: their number divided by `window`."""
+        seconds = duration("window", window)
+        stream_id = to_id("stream", stream)
+        total, _ = await self._totals(stream_id)
+        return await self._recent(stream_id, total, seconds) / seconds
+
+    async def get_realtime_statistics(self, stream: Stream | UUID | str, window: float | str = 60) -> Statistics:
+        """A stream at a glance; `recent_events` and `event_rate` are over the last `window` seconds, by arrival.
+
+        Raises:
+            NotFoundError: there is no such stream.
+        """
+        seconds = duration("window", window)
+        stream_id = to_id("stream", stream)
+        total, last_event_at = await self._totals(stream_id)
+        recent = await self._recent(stream_id, total, seconds)
+        rows = await self._pool.fetch(_BY_SOURCE, stream_id)
+        return Statistics(
+            total_events=total,
+            recent_events=recent,
+            event_rate=recent / seconds,
+            last_event_at=last_event_at,
+            by_source=[
+                SourceStatistics(
+                    source_id=None if row[0] == NO_SOURCE else row[0],
+                    name=row[1],
+                    type=row[2],
+                    total_events=row[3],
+                    last_event_at=row[4],
+                )
+                for row in rows
+            ],
+            window=seconds,
+        )
+
+    async def count_events_by_bucket(
+        self,
+        stream: Stream | UUID | str,
+        window_seconds: float | str = 60,
+        bucket_seconds: float | str = 1,
+        by: Clock = "inserted_at",
+    ) -> list[Bucket]:
+        """Events of the last `window_seconds` counted by span of `bucket_seconds` and by source, oldest first.
+
+        Spans without events are left out. `by` says which clock counts: arrival, or when things happened.
+        """
+        if by not in _BUCKETS:
+            raise InputError("by", by, "unknown", "Give 'inserted_at' or 'occurred_at'")
+        stream_id = to_id("stream", stream)
+        moment = datetime.now(UTC) - timedelta(seconds=duration("window_seconds", window_seconds))
+        position = 0
+        if by == "inserted_at":
+            position = await position_at(self._pool, Topic("stream", stream_id), moment)
+        rows = await self._pool.fetch(
+            _BUCKETS[by], stream_id, moment, position, duration("bucket_seconds", bucket_seconds)
+        )
+        return [Bucket(*row) for row in rows]
+
+    async def _totals(self, stream_id: UUID) -> tuple[int, datetime | None]:
+        row = await self._pool.fetchrow(_STREAM, stream_id)
+        if row is None:
+            raise NotFoundError("stream", str(stream_id), "no such stream", "See `vibeseater streams`")
+        return row[0], row[1]
+
+    async def _recent(self, stream_id: UUID, total: int, seconds: float) -> int:
+        moment = datetime.now(UTC) - timedelta(seconds=seconds)
+        return total - await position_at(self._pool, Topic("stream", stream_id), moment)

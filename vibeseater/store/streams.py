@@ -1,0 +1,171 @@
+"""Streams in PostgreSQL: made, found, changed, deleted. It never touches their counters; the event log does."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from vibeseater.errors import InputError, NotFoundError
+from vibeseater.inputs import LONGEST_TITLE, check_text, check_url, slugify, uuid7
+from vibeseater.models import Stream, StreamStatus
+from vibeseater.store.pool import Pool
+
+__all__ = ["StreamStore"]
+
+_COLUMNS = "id, slug, title, status, media_url, created_at, updated_at, stream_seq, last_event_at"
+
+_INSERT = f"""
+INSERT INTO streams (id, slug, title, media_url) VALUES ($1, $2, $3, $4)
+ON CONFLICT (slug) DO NOTHING
+RETURNING {_COLUMNS}
+"""
+
+_UPDATE = f"""
+UPDATE streams SET title = $2, slug = $3, media_url = $4, updated_at = now()
+WHERE id = $1
+RETURNING {_COLUMNS}
+"""
+
+_SET_STATUS = f"""
+UPDATE streams SET status = $2, updated_at = CASE WHEN status = $2 THEN updated_at ELSE now() END
+WHERE id = $1
+RETURNING {_COLUMNS}
+"""
+
+# Each step deletes one bounded piece, so that writers of other streams never wait long.
+_DELETE_EVENTS = """
+DELETE FROM events WHERE stream_id = $1 AND stream_seq IN (
+    SELECT stream_seq FROM events WHERE stream_id = $1 ORDER BY stream_seq LIMIT 5000)
+"""
+
+STATUSES: tuple[StreamStatus, ...] = ("idle", "live", "paused", "stopped")
+
+_TRIES = 50  # of slugs: title, title-2, title-3 …
+
+
+class StreamStore:
+    """`seater.streams`: the streams."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def create_stream(self, title: str, *, slug: str | None = None, media_url: str | None = None) -> Stream:
+        """Make a stream. Without a `slug` one is made from the title, numbered where it is taken.
+
+        Raises:
+            InputError: the title is empty or too long, the URL malformed, or the slug given is taken.
+        """
+        title = check_text("title", title, LONGEST_TITLE)
+        url = None if media_url is None else check_url("media_url", media_url)
+        wanted = slugify(title) if slug is None else _check_slug(slug)
+        for number in range(1, _TRIES + 1):
+            made = uuid7()
+            # After some tries the id's random end keeps it short and unique.
+            name = wanted if number == 1 else f"{wanted}-{number if number < _TRIES else made.hex[-12:]}"
+            row = await self._pool.fetchrow(_INSERT, made, name, title, url)
+            if row is not None:
+                return _stream(row)
+            if slug is not None:
+                break
+        raise InputError("slug", wanted, "already taken", "Choose another, or leave it out to have one made")
+
+    async def get_stream(self, id_or_slug: Stream | UUID | str) -> Stream:
+        """The stream of that id (a UUID or its text) or slug, as it is now.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        by_id = _as_id(id_or_slug)
+        row = None
+        if by_id is not None:
+            row = await self._pool.fetchrow(f"SELECT {_COLUMNS} FROM streams WHERE id = $1", by_id)
+        if row is None and isinstance(id_or_slug, str):
+            row = await self._pool.fetchrow(
+                f"SELECT {_COLUMNS} FROM streams WHERE slug = $1", id_or_slug.replace("\x00", "")
+            )
+        if row is None:
+            raise _missing(id_or_slug)
+        return _stream(row)
+
+    async def list_streams(self) -> list[Stream]:
+        """All streams, newest first."""
+        rows = await self._pool.fetch(f"SELECT {_COLUMNS} FROM streams ORDER BY created_at DESC, id DESC")
+        return [_stream(row) for row in rows]
+
+    async def update_stream(
+        self,
+        stream: Stream | UUID | str,
+        *,
+        title: str | None = None,
+        slug: str | None = None,
+        media_url: str | None = "",
+    ) -> Stream:
+        """Change a stream's title, slug or media_url; what is left out stays (`media_url=None` takes it off)."""
+        found = await self.get_stream(stream)
+        values = (
+            found.title if title is None else check_text("title", title, LONGEST_TITLE),
+            found.slug if slug is None else _check_slug(slug),
+            found.media_url if media_url == "" else None if media_url is None else check_url("media_url", media_url),
+        )
+        try:
+            async with self._pool.acquire() as connection:
+                row = await connection.fetchrow(_UPDATE, found.id, *values)
+        except asyncpg.UniqueViolationError:
+            raise InputError("slug", slug, "already taken", "Choose another") from None
+        if row is None:
+            raise _missing(stream)
+        return _stream(row)
+
+    async def set_status(self, stream: Stream | UUID | str, status: StreamStatus) -> Stream:
+        """Write what ingestion is meant to do. `seater.streaming` is what acts on it."""
+        if status not in STATUSES:
+            raise InputError("status", status, "unknown", f"Known are {', '.join(STATUSES)}")
+        found = await self.get_stream(stream)
+        row = await self._pool.fetchrow(_SET_STATUS, found.id, status)
+        if row is None:
+            raise _missing(stream)
+        return _stream(row)
+
+    async def delete_stream(self, stream: Stream | UUID | str) -> None:
+        """Delete a stream with all its events. Its sources stay, with their positions."""
+        found = await self.get_stream(stream)
+        async with self._pool.acquire() as connection, connection.transaction():
+            # Writers check that a stream exists by their statement's snapshot: none may be under way just now.
+            await connection.execute("LOCK TABLE streams IN SHARE ROW EXCLUSIVE MODE")
+            await connection.execute("DELETE FROM streams WHERE id = $1", found.id)
+        while await self._pool.execute(_DELETE_EVENTS, found.id) != "DELETE 0":
+            pass
+        await self._pool.execute("DELETE FROM event_keys WHERE stream_id = $1", found.id)
+        await self._pool.execute("DELETE FROM stream_source_totals WHERE stream_id = $1", found.id)
+
+
+def _stream(row: asyncpg.Record) -> Stream:
+    return Stream(**dict(row))
+
+
+def _as_id(value: Any) -> UUID | None:
+    if isinstance(value, Stream):
+        return value.id
+    if isinstance(value, UUID):
+        return value
+    if isinstance(value, str):
+        try:
+            return UUID(value)
+        except ValueError:
+            return None
+    raise InputError("stream", value, f"not a stream but {type(value).__name__}", "Give a Stream, its id or its slug")
+
+
+def _check_slug(slug: str) -> str:
+    if check_text("slug", slug, 80) != slugify(slug):
+        raise InputError("slug", slug, "not a slug", f"Use lower-case letters, digits and dashes, as {slugify(slug)!r}")
+    return slug
+
+
+def _missing(value: object) -> NotFoundError:
+    shown = value.id if isinstance(value, Stream) else value
+    return NotFoundError(
+        "stream", str(shown), "no such stream", "See `vibeseater streams` or `await seater.streams.list_streams()`"
+    )

@@ -1,0 +1,246 @@
+"""Group commit: concurrent events share one statement and one commit; an event alone waits for nobody.
+
+While a commit is under way, what comes meanwhile gathers, and goes together in the next one: no timer, and no
+waiting for company. Streams take turns, so that a busy one can't hold up the others. The queue is bounded: callers
+wait at its door. A lost connection is no lost event: what became of a commit is found out by the events' ids, once
+the server process that may still be at it is gone, and what was not stored is stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import NamedTuple
+from uuid import UUID
+
+import asyncpg
+
+from vibeseater import telemetry
+from vibeseater.errors import ClosedError, ServerError, UnreachableError, VibeSeaterError
+from vibeseater.inputs import EventDraft
+from vibeseater.models import Event
+from vibeseater.settings import Settings
+from vibeseater.store.backend import Backend, identify, settle
+from vibeseater.store.commit import Commit, Outcome, commit_group
+from vibeseater.store.pool import CONNECTION_LOST, Connection, connect
+from vibeseater.store.rows import find_by_ids
+
+__all__ = ["OnCommit", "Writer"]
+
+_log = logging.getLogger(__name__)
+
+MAX_GROUP = 1000
+MAX_GROUP_BYTES = 4 << 20
+MAX_QUEUED_BYTES = 64 << 20
+MAX_QUEUED = 20_000
+
+OnCommit = Callable[[Sequence[tuple[EventDraft, Event]]], None]
+"""Called right after a commit with what it stored, in order of positions."""
+
+
+class _Waiting(NamedTuple):
+    draft: EventDraft
+    outcome: asyncio.Future[Event]
+
+
+class Writer:
+    """The one writer of a process. It owns a connection of its own, and the queue before it."""
+
+    def __init__(self, settings: Settings, on_commit: OnCommit) -> None:
+        self._settings = settings
+        self._on_commit = on_commit
+        self._queues: dict[UUID, deque[_Waiting]] = {}  # by stream; in the order of their turns
+        self._queued = 0
+        self._queued_bytes = 0
+        self._at_door: deque[asyncio.Future[None]] = deque()
+        self._connection: Connection | None = None
+        self._backend: Backend | None = None
+        self._drain: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def write(self, draft: EventDraft) -> Event:
+        """Store one event; returns once it is durable. Cancelled before its commit began, it is not stored.
+
+        Raises:
+            InputError: its stream or source does not exist.
+            UnreachableError: PostgreSQL stayed away for `failover_timeout` seconds.
+        """
+        while (self._queued >= MAX_QUEUED or self._queued_bytes >= MAX_QUEUED_BYTES) and not self._closed:
+            await self._wait_at_door()
+        if self._closed:
+            raise ClosedError("This VibeSeater is closed; the event was not stored. Connect again.")
+        outcome: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
+        self._queues.setdefault(draft.stream_id, deque()).append(_Waiting(draft, outcome))
+        self._queued += 1
+        self._queued_bytes += draft.size
+        if self._drain is None:
+            self._drain = asyncio.create_task(self._drain_queues(), name="vibeseater-writer")
+        return await outcome
+
+    @property
+    def queued(self) -> int:
+        """Events that wait for a commit."""
+        return self._queued
+
+    async def close(self) -> None:
+        """Store what is queued, then let go of the connection."""
+        self._closed = True
+        self._open_door()
+        while self._drain is not None:
+            await asyncio.wait([self._drain])
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                await connection.close(timeout=2.0)
+            except CONNECTION_LOST:
+                connection.terminate()
+
+    async def _wait_at_door(self) -> None:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._at_door.append(turn)
+        try:
+            await turn
+        finally:
+            if turn in self._at_door:
+                self._at_door.remove(turn)
+
+    def _open_door(self) -> None:
+        while self._at_door:
+            turn = self._at_door.popleft()
+            if not turn.done():
+                turn.set_result(None)
+
+    async def _drain_queues(self) -> None:
+        try:
+            while group := self._take_group():
+                await self._commit(group)
+        finally:
+            self._drain = None
+
+    def _take_group(self) -> list[_Waiting]:
+        """The next group: from each stream in turn, until it is full or nothing waits."""
+        group: list[_Waiting] = []
+        size = 0
+        while self._queues and len(group) < MAX_GROUP and size < MAX_GROUP_BYTES:
+            share = max(1, (MAX_GROUP - len(group)) // len(self._queues))
+            for stream_id in list(self._queues):
+                queue = self._queues.pop(stream_id)
+                for _ in range(min(share, len(queue))):
+                    waiting = queue.popleft()
+                    self._queued -= 1
+                    self._queued_bytes -= waiting.draft.size
+                    if not waiting.outcome.done():  # else its caller was cancelled
+                        group.append(waiting)
+                        size += waiting.draft.size
+                    if size >= MAX_GROUP_BYTES:
+                        break
+                if queue:
+                    self._queues[stream_id] = queue  # at the end: the others come first next time
+                if len(group) >= MAX_GROUP or size >= MAX_GROUP_BYTES:
+                    break
+        if self._at_door and self._queued < MAX_QUEUED and self._queued_bytes < MAX_QUEUED_BYTES:
+            self._open_door()
+        return group
+
+    async def _commit(self, group: list[_Waiting]) -> None:
+        drafts = [waiting.draft for waiting in group]
+        started = perf_counter()
+        try:
+            commit = await self._commit_through_failover(drafts)
+        except asyncpg.PostgresError as error:
+            await self._refused(group, error)
+        except VibeSeaterError as error:
+            _answer(group, [error] * len(group))
+        except BaseException as error:
+            failure = ServerError(f"The writer failed: {error!r}. What became of the event is not known.")
+            _answer(group, [failure] * len(group))
+            raise
+        else:
+            _answer(group, commit.outcomes)
+            if commit.created:
+                telemetry.execute(
+                    ("vibeseater", "writer", "committed"),
+                    {"count": len(commit.created), "duration": perf_counter() - started},
+                )
+                self._on_commit(commit.created)
+
+    async def _refused(self, group: list[_Waiting], error: asyncpg.PostgresError) -> None:
+        """PostgreSQL refused the statement, so nothing of it is stored: find whose fault it is, by halves."""
+        if len(group) == 1 or isinstance(error, asyncpg.InsufficientResourcesError):
+            _answer(group, [ServerError(f"PostgreSQL refused the event, nothing was stored: {error}")] * len(group))
+            return
+        middle = len(group) // 2
+        await self._commit(group[:middle])
+        await self._commit(group[middle:])
+
+    async def _commit_through_failover(self, drafts: list[EventDraft]) -> Commit:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._settings.failover_timeout
+        unsettled: list[Backend] = []  # server processes that may still be carrying out a former try
+        pause = 0.05
+        while True:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    connection = await self._connected()
+                    if unsettled:
+                        return await self._resume(connection, drafts, unsettled)
+                    return await commit_group(connection, drafts)
+            except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError):
+                continue  # rolled back as a whole; the order of locks makes these next to impossible
+            except (*CONNECTION_LOST, asyncpg.ReadOnlySQLTransactionError, UnreachableError) as error:
+                if self._backend is not None and not isinstance(error, UnreachableError):
+                    unsettled.append(self._backend)
+                self._drop_connection()
+                if loop.time() + pause > deadline:
+                    raise _gave_up(self._settings.failover_timeout, error, doubtful=bool(unsettled)) from error
+                _log.warning("PostgreSQL is away (%s); trying again in %.2f s", error, pause)
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))
+            pause = min(pause * 2, 2.0)
+
+    async def _resume(self, connection: Connection, drafts: list[EventDraft], unsettled: Sequence[Backend]) -> Commit:
+        """After a lost connection: what is stored is stored; the rest is stored now. The ids tell which is which."""
+        for backend in unsettled:
+            await settle(connection, backend)
+        found = await find_by_ids(connection, [draft.id for draft in drafts])
+        rest = [draft for draft in drafts if draft.id not in found]
+        commit = await commit_group(connection, rest) if rest else Commit([], [])
+        outcomes: dict[UUID, Outcome] = dict(zip((draft.id for draft in rest), commit.outcomes, strict=True))
+        outcomes.update(found)
+        resumed = [(draft, found[draft.id]) for draft in drafts if draft.id in found]
+        created = sorted([*resumed, *commit.created], key=lambda pair: pair[1].stream_seq)
+        return Commit([outcomes[draft.id] for draft in drafts], created)
+
+    async def _connected(self) -> Connection:
+        if self._connection is None or self._connection.is_closed():
+            self._backend = None
+            self._connection = await connect(self._settings)
+            self._backend = await identify(self._connection)
+        return self._connection
+
+    def _drop_connection(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = self._backend = None
+
+
+def _gave_up(seconds: float, error: Exception, *, doubtful: bool) -> UnreachableError:
+    fate = (
+        "Whether the event was stored is not known: give it an external_id and try again."
+        if doubtful
+        else "The event was not stored: try again."
+    )
+    return UnreachableError(f"PostgreSQL stayed away for {seconds:g} s ({error or type(error).__name__}). {fate}")
+
+
+def _answer(group: Sequence[_Waiting], outcomes: Sequence[Outcome | VibeSeaterError]) -> None:
+    for waiting, outcome in zip(group, outcomes, strict=True):
+        if waiting.outcome.done():
+            continue
+        if isinstance(outcome, Event):
+            waiting.outcome.set_result(outcome)
+        else:
+            waiting.outcome.set_exception(outcome)

@@ -1,0 +1,47 @@
+"""Topic names: `stream:<stream_id>` and `source:<source_id>`. Names only; who listens is not known here."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+from uuid import UUID
+
+from vibeseater.errors import InputError
+
+__all__ = ["Topic", "parse_topic", "source_topic", "stream_topic"]
+
+Kind = Literal["stream", "source"]
+
+
+class Topic(NamedTuple):
+    """A topic taken apart: its kind and the id of the stream or source that it belongs to."""
+
+    kind: Kind
+    id: UUID
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.id}"
+
+
+def stream_topic(stream_id: UUID | str) -> str:
+    """The topic of a stream's events, `stream:<stream_id>`."""
+    return f"stream:{stream_id}"
+
+
+def source_topic(source_id: UUID | str) -> str:
+    """The topic of a source's events across all its streams, `source:<source_id>`."""
+    return f"source:{source_id}"
+
+
+def parse_topic(text: str) -> Topic:
+    """Take a topic's name apart.
+
+    Raises:
+        InputError: the text is no topic.
+    """
+    kind, _, rest = text.partition(":")
+    if kind == "stream" or kind == "source":
+        try:
+            return Topic(kind, UUID(rest))
+        except ValueError:
+            pass
+    raise InputError("topic", text, "not a topic", "Topics read 'stream:<id>' or 'source:<id>', the id being a UUID")
