@@ -98,9 +98,7 @@ class VibeSeater:
         self.streams = StreamStore(self.pool)
         self.sources = SourceStore(self.pool, self.streams, validate_config, settings.max_content_bytes)
         self.events = EventLog(self.pool, self._publisher)
-        self.streaming = Streaming(
-            pool=self.pool, streams=self.streams, sources=self.sources, events=self.events, settings=settings
-        )
+        self.streaming = Streaming(pool=self.pool, streams=self.streams, events=self.events, settings=settings)
 
     async def close(self) -> None:
         """Stop ingestion, store and send what is under way, close every connection. May be called twice."""

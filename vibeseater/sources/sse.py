@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import msgspec
 
 from vibeseater.errors import FetchError, InputError, SourceError
-from vibeseater.sources.addresses import check_url
+from vibeseater.sources.addresses import check_url, public_url
 from vibeseater.sources.base import Batch, Item, SourceConfig, StreamingSource, clip_id
 from vibeseater.sources.mapping import BadItemError, to_item
 from vibeseater.sources.pointers import check_pointer, follow
@@ -106,9 +106,8 @@ class SseSource(StreamingSource):
                 raise
             last_id, retry = parser.last_id, parser.retry or retry
             if not heard:
-                raise FetchError(
-                    f"{config.url}: closed before it told anything", url=str(config.url), retry_after=retry
-                )
+                url = public_url(config.url)
+                raise FetchError(f"{url}: closed before it told anything", url=url, retry_after=retry)
             await asyncio.sleep(retry)
 
     async def _listen(self, config: SseConfig, parser: SseParser) -> AsyncGenerator[Batch, None]:

@@ -1,0 +1,358 @@
+"""The worker: runs one source for all the streams that it feeds, for as long as it is let.
+
+It owns the order of things: fetch, store, and only then keep the cursor. It must not know leases (but that one can be
+lost), nor which streams are live. An exception of a source, or of PostgreSQL, is a state of the worker, never its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from time import perf_counter
+from typing import Any, Protocol, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from vibeseater import telemetry
+from vibeseater.errors import FetchError, InputError, NotFoundError, ServerError, SourceError, VibeSeaterError
+from vibeseater.models import EventBatch
+from vibeseater.sources.base import (
+    Batch,
+    GoneError,
+    Item,
+    Poll,
+    PolledSource,
+    SourceConfig,
+    StreamingSource,
+    Tools,
+    stable_id,
+)
+from vibeseater.sources.pace import after_failure, after_poll
+from vibeseater.sources.registry import get_type, parse_config
+from vibeseater.sources.text import clean_text
+from vibeseater.store.source_state import Claim, Figures, SourceStateStore
+
+__all__ = ["Job", "Worker", "place_of"]
+
+_T = TypeVar("_T")
+
+_log = logging.getLogger(__name__)
+
+_CHUNK = 500  # events in one transaction and one message
+_LONGEST_POLL = 300.0  # seconds; a type that hangs beyond it has failed
+_SAVE_EVERY = 1.0  # seconds between two saves of a streaming source's cursor
+_STEADY = 30.0  # seconds after which a connection that stood counts as a success, though nothing came
+_STORE_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
+_REFUSED = re.compile(r"items\[(\d+)\]")
+
+
+class Events(Protocol):
+    """Of the event log, what a worker needs."""
+
+    async def create_events_batch(self, items: Sequence[Mapping[str, Any]], broadcast: bool = False) -> EventBatch:
+        """Store all of them, or none."""
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker is to run. Another job (a config that changed, a stream that joined) is another worker."""
+
+    source_id: UUID
+    type: str
+    name: str
+    config: dict[str, Any]
+    streams: tuple[UUID, ...]
+
+
+class _LeaseLostError(Exception):
+    """Another process runs the source now."""
+
+
+def place_of(type_name: str, config: Mapping[str, Any]) -> str:
+    """What stands for the place that a config reads: a cursor that was reached elsewhere means nothing here."""
+    try:
+        place: Any = parse_config(type_name, config).place()
+    except InputError:
+        place = dict(config)
+    return stable_id(type_name, msgspec.json.encode(place, order="deterministic").decode())
+
+
+class Worker:
+    """Runs one job. `await run()` ends by itself only when the source is finished, has failed for good, or the lease
+    is lost; it is ended by cancelling it."""
+
+    def __init__(self, job: Job, *, states: SourceStateStore, events: Events, tools: Tools) -> None:
+        self.job = job
+        self._states, self._events, self._tools = states, events, tools
+        self._place = place_of(job.type, job.config)
+        self._cursor: Any = None
+        self._figures = Figures()
+        self._problem: str | None = None
+        self._known: set[str] = set()
+        self._dirty = False
+
+    async def run(self) -> None:
+        """Run the source."""
+        try:
+            claim = await self._until_done(lambda: self._states.load(self.job.source_id))
+            if claim is None:
+                return
+            await self._go_on_from(claim)
+            await self._work()
+        except _LeaseLostError:
+            _log.info("source %s (%s) is run by another process now", self.job.source_id, self.job.type)
+
+    async def _go_on_from(self, claim: Claim) -> None:
+        self._figures = claim.figures
+        if claim.place == self._place and set(self.job.streams) <= claim.streams:
+            self._cursor, self._problem = claim.cursor, claim.last_error
+            wait = max(claim.next_in, claim.hold_in)
+        else:
+            self._figures.failures = 0
+            wait = claim.hold_in if claim.place == self._place else 0.0
+        if wait > 0:
+            await self._save("backoff" if self._figures.failures else "waiting", next_in=wait)
+            await asyncio.sleep(wait)
+
+    async def _work(self) -> None:
+        while True:
+            interval: float | None = None
+            source: PolledSource | StreamingSource | None = None
+            try:
+                source = self._make()
+                if isinstance(source, PolledSource):
+                    interval = _interval(source.config)
+                    await self._poll_for_ever(source, interval)
+                await self._listen(source)  # type: ignore[arg-type]
+            except _LeaseLostError:
+                raise
+            except Exception as error:
+                if await self._failed(error, interval):
+                    return
+            else:
+                await self._save("finished", ran=True)
+                return
+            finally:
+                if source is not None:
+                    await _closed(source)
+
+    def _make(self) -> PolledSource | StreamingSource:
+        try:
+            made = get_type(self.job.type)(parse_config(self.job.type, self.job.config), self._tools)
+        except InputError as error:
+            raise GoneError(str(error)) from error
+        if not isinstance(made, PolledSource | StreamingSource):
+            raise GoneError(f"a source of type {self.job.type!r} has no worker")
+        return made
+
+    async def _poll_for_ever(self, source: PolledSource, interval: float) -> None:
+        while True:
+            await self._save("running", ran=True)
+            started = perf_counter()
+            async with asyncio.timeout(_LONGEST_POLL):
+                poll: Poll = await source.poll(self._cursor)
+            self._figures.polls += 1
+            created = await self._take(poll, started, fresh_only=True)
+            _log.debug("source %s: %d items, %d new", self.job.source_id, len(poll.items), created)
+            self._figures.failures = 0
+            wait = after_poll(interval, poll.next_after)
+            await self._save("waiting", next_in=wait)
+            await asyncio.sleep(wait)
+
+    async def _listen(self, source: StreamingSource) -> None:
+        await self._save("running", ran=True)
+        saver = asyncio.create_task(self._save_now_and_then())
+        try:
+            batches = source.stream(self._cursor)
+            try:
+                await self._take_all(batches, saver)
+            finally:
+                close = getattr(batches, "aclose", None)
+                if close is not None:
+                    await close()
+        finally:
+            saver.cancel()
+            await asyncio.gather(saver, return_exceptions=True)
+            if self._dirty:
+                await self._last_save()
+
+    async def _take_all(self, batches: AsyncIterator[Batch], saver: asyncio.Task[None]) -> None:
+        began = started = perf_counter()
+        async for batch in batches:
+            if saver.done():
+                saver.result()  # the lease is lost
+            self._figures.polls += 1
+            await self._take(batch, started)
+            # A connection alone is no success yet: one that breaks at once each time must still back off.
+            if batch.items or perf_counter() - began > _STEADY:
+                self._figures.failures = 0
+            self._dirty = True
+            started = perf_counter()
+
+    async def _save_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(_SAVE_EVERY)
+            if self._dirty:
+                self._dirty = False
+                await self._save("running", ran=True)
+
+    async def _last_save(self) -> None:
+        """Keep the cursor though the worker is being cancelled; where it fails, ids keep events from doubling."""
+        self._dirty = False
+        try:
+            async with asyncio.timeout(1.0):
+                await self._write("running", ran=True)
+        except (ServerError, TimeoutError, _LeaseLostError):
+            _log.debug("source %s: the last cursor was not saved", self.job.source_id)
+
+    async def _take(self, batch: Batch, started: float, *, fresh_only: bool = False) -> int:
+        """Store what a read gave, and only then move the cursor. Returns how many events are new."""
+        items = batch.items
+        if fresh_only:
+            # What the last poll told again needs no look into PostgreSQL.
+            items = [item for item in items if item.external_id is None or item.external_id not in self._known]
+        created, refused = await self._store(items)
+        if fresh_only and batch.items:
+            bad = {items[index].external_id for index in refused}
+            ids = {item.external_id for item in batch.items if item.external_id is not None}
+            self._known = {external_id for external_id in ids if external_id not in bad}
+        self._cursor = batch.cursor
+        rejected = batch.rejected + len(refused)
+        self._count(batch, created, rejected, next(iter(refused.values()), None))
+        telemetry.execute(
+            ("vibeseater", "sources", "polled"),
+            {
+                "count": 1,
+                "duration": perf_counter() - started,
+                "items": len(batch.items),
+                "created": created,
+                "rejected": rejected,
+            },
+            {"source_id": self.job.source_id, "type": self.job.type, "stream_ids": self.job.streams},
+        )
+        return created
+
+    def _count(self, batch: Batch, created: int, rejected: int, refusal: str | None) -> None:
+        figures = self._figures
+        figures.items_seen += len(batch.items) + batch.rejected
+        figures.events_stored += created
+        figures.items_rejected += rejected
+        problem = clean_text(refusal, 500) if refusal else batch.problem
+        if problem is not None and problem != self._problem:
+            _log.warning("source %s (%s): %s", self.job.source_id, self.job.type, problem)
+        # A read without news (304, say) tells nothing new of items that were refused; of a failure it says: over.
+        if problem is not None or batch.items or figures.failures:
+            self._problem = problem
+
+    async def _store(self, items: Sequence[Item]) -> tuple[int, dict[int, str]]:
+        """How many are new, and by index what was refused and why."""
+        created, refused = 0, dict[int, str]()
+        for begin in range(0, len(items), _CHUNK):
+            for stream_id in self.job.streams:
+                # What one stream refuses, all refuse: it is left out of the next streams' batches at once.
+                chunk = [
+                    (index, self._event(stream_id, items[index]))
+                    for index in range(begin, min(begin + _CHUNK, len(items)))
+                    if index not in refused
+                ]
+                created += await self._store_chunk(chunk, refused)
+        return created, refused
+
+    async def _store_chunk(self, chunk: list[tuple[int, dict[str, Any]]], refused: dict[int, str]) -> int:
+        while chunk:
+            wanted = [event for _, event in chunk]
+            try:
+                batch = await self._until_done(lambda: self._events.create_events_batch(wanted, broadcast=True))  # noqa: B023
+                return batch.created
+            except NotFoundError:
+                raise  # a stream or the source was deleted: not the item's fault
+            except InputError as error:
+                found = _REFUSED.match(error.field)
+                if found is None or int(found[1]) >= len(chunk):
+                    raise
+                index, _ = chunk.pop(int(found[1]))
+                refused[index] = f"an item was refused: {error}"
+        return 0
+
+    def _event(self, stream_id: UUID, item: Item) -> dict[str, Any]:
+        return {
+            "stream_id": stream_id,
+            "source_id": self.job.source_id,
+            "event_type": item.event_type,
+            "content": item.content,
+            "occurred_at": item.occurred_at,
+            "external_id": item.external_id,
+            "metadata": item.metadata or None,
+        }
+
+    async def _until_done(self, work: Callable[[], Awaitable[_T]]) -> _T:
+        """Do it, and again while PostgreSQL is away: what was fetched is kept, and nobody is asked for it twice."""
+        tries = 0
+        while True:
+            try:
+                return await work()
+            except ServerError as error:
+                pause = _STORE_PAUSES[min(tries, len(_STORE_PAUSES) - 1)]
+                if tries == 0:
+                    _log.warning("source %s waits for PostgreSQL: %s", self.job.source_id, error)
+                tries += 1
+            await asyncio.sleep(pause)
+
+    async def _failed(self, error: Exception, interval: float | None) -> bool:
+        """Tell of a failure and wait; returns whether it is for good."""
+        if isinstance(error, TimeoutError):
+            error = SourceError(f"no end of reading within {_LONGEST_POLL:g} s")
+        gone = isinstance(error, GoneError) or (isinstance(error, FetchError) and error.status == 410)
+        self._figures.failures += 1
+        message = str(error) if isinstance(error, VibeSeaterError) else f"{type(error).__name__}: {error}"
+        self._problem = clean_text(message, 500)
+        if not isinstance(error, VibeSeaterError):
+            _log.error("source %s (%s) failed", self.job.source_id, self.job.type, exc_info=error)
+        elif self._figures.failures == 1 or gone:
+            _log.warning("source %s (%s) failed: %s", self.job.source_id, self.job.type, self._problem)
+        telemetry.execute(
+            ("vibeseater", "sources", "failed"),
+            {"count": 1, "failures": self._figures.failures},
+            {"source_id": self.job.source_id, "type": self.job.type, "error": error, "gone": gone},
+        )
+        if gone:
+            await self._save("failed", error_is_new=True)
+            return True
+        asked = error.retry_after if isinstance(error, FetchError) else None
+        wait = after_failure(self._figures.failures, interval, asked)
+        await self._save("backoff", error_is_new=True, next_in=wait, hold_in=asked)
+        await asyncio.sleep(wait)
+        return False
+
+    async def _save(self, state: str, **more: Any) -> None:
+        await self._until_done(lambda: self._write(state, **more))
+
+    async def _write(self, state: str, **more: Any) -> None:
+        kept = await self._states.save(
+            self.job.source_id,
+            state=state,
+            cursor=self._cursor,
+            place=self._place,
+            streams=self.job.streams,
+            figures=self._figures,
+            error=self._problem,
+            **more,
+        )
+        if not kept:
+            raise _LeaseLostError
+
+
+def _interval(config: SourceConfig) -> float:
+    """A polled source's interval, also where a preset brings it."""
+    filled = getattr(config, "filled", None)
+    interval = getattr(filled() if filled is not None else config, "interval", None)
+    return float(interval) if interval else 60.0
+
+
+async def _closed(source: PolledSource | StreamingSource) -> None:
+    try:
+        await source.aclose()
+    except Exception:
+        _log.exception("a source of type %r can't be closed", source.type)
