@@ -12,6 +12,7 @@ import msgspec
 from vibeseater import embedded, html
 from vibeseater.broadcast.connection import Redis, check_server, make_client, make_listening_client
 from vibeseater.broadcast.hub import Hub
+from vibeseater.broadcast.listener import RedisListener
 from vibeseater.broadcast.publisher import Publisher
 from vibeseater.errors import ClosedError, InputError
 from vibeseater.feeds.live import LiveFeed
@@ -94,7 +95,10 @@ class VibeSeater:
         self.pool = Pool(settings)
         await self.pool.open()
         self._publisher = Publisher(self.redis)
-        self.hub = Hub(lambda: make_listening_client(settings), lambda topics: counters(self.pool, topics))
+        self.hub = Hub(
+            lambda *to: RedisListener(lambda: make_listening_client(settings), *to),
+            lambda topics: counters(self.pool, topics),
+        )
         self.streams = StreamStore(self.pool)
         self.sources = SourceStore(self.pool, self.streams, validate_config, settings.max_content_bytes)
         self.events = EventLog(self.pool, self._publisher)
