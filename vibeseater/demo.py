@@ -103,7 +103,7 @@ class Demo(NamedTuple):
 async def open_demo(seater: VibeSeater, *, offline: bool = False) -> Demo:
     """Start the first stream that moves: Wikipedia's edits, the earthquakes of today, or those of a recording.
 
-    The caller's process, or another, must be supervising ingestion (`seater.streaming.supervise()`).
+    It runs in this process, unless another runs it already, until the stream is stopped.
 
     Args:
         offline: don't look for the internet; play the recording.

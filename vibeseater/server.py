@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import panel.io.server  # noqa: F401 - teaches Bokeh's server Panel's pages; nothing else of it is used here
@@ -169,7 +169,7 @@ async def serve(
     *,
     allow_origins: Sequence[str] = (),
     ready: Callable[[VibeSeater], Awaitable[None]] | None = None,
-) -> NoReturn:
+) -> None:
     """Serve all pages and supervise the ingestion of all live streams, until cancelled.
 
     Args:
@@ -180,19 +180,15 @@ async def serve(
     Raises:
         ServerError: PostgreSQL or Redis can't be used.
     """
-    seater = await runtime.shared_seater()
     web: _Web | None = None
-    supervision = asyncio.create_task(seater.streaming.supervise())
     try:
+        seater = await runtime.shared_seater()
         web = _Web(seater, bound, allow_origins)
+        await seater.streaming.supervise()
         if ready is not None:
             await ready(seater)
-        await supervision
-        raise ServerError("The supervision of ingestion ended by itself. Start the server again.")
+        await asyncio.Event().wait()  # that nobody sets: until cancelled
     finally:
-        # In this order: nothing new comes in, then nobody looks any more, then the connections go.
-        supervision.cancel()
-        await asyncio.gather(supervision, return_exceptions=True)
         if web is not None:
             await web.aclose()
         bound.close()
@@ -224,8 +220,9 @@ class _Web:
         self._server.stop()
         await self._http.close_all_connections()
         patience = time.monotonic() + _CLOSING_SECONDS
-        while any(session.connection_count for session in self._server.get_sessions()) and time.monotonic() < patience:
-            await asyncio.sleep(0.01)  # Bokeh hears of the closed websockets in turns of the loop that follow
+        # Bokeh hears of the closed websockets in turns of the loop that follow, and tells nobody.
+        while any(one.connection_count for one in self._server.get_sessions()) and time.monotonic() < patience:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
         for context in self._tornado.applications.values():
             # Bokeh ends sessions by a timer only, and has no public way to do it now.
             await context._cleanup_sessions(-1)

@@ -45,7 +45,10 @@ class Running:
         """The next line that it prints to stderr."""
         assert self.process.stderr is not None
         async with asyncio.timeout(PATIENCE):
-            return (await self.process.stderr.readline()).decode().rstrip("\n")
+            data = await self.process.stderr.readline()
+        if not data:
+            raise AssertionError(f"it ended instead of telling something: {await self.done()}")
+        return data.decode().rstrip("\n")
 
     async def done(self, *, send: signal.Signals | None = None) -> Done:
         """Wait until it has ended, after sending it a signal where one is named; the rest of what it printed."""

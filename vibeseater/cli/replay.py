@@ -21,7 +21,13 @@ __all__ = ["replay"]
 @click.argument("stream")
 @click.option("--start", metavar="ISO", help="When to begin, such as 2026-11-24T06:00:00Z; else at the first event.")
 @click.option("--end", metavar="ISO", help="When to end; else behind the last event.")
-@click.option("--speed", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True, metavar="X")
+@click.option(
+    "--speed",
+    default=1.0,
+    show_default=True,
+    metavar="X",
+    help="How many times as fast as it was.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one event's JSON a line.")
 def replay(stream: str, start: str | None, end: str | None, speed: float, as_json: bool) -> None:
     """Print the events of STREAM, an id or a slug, again as they happened, X times as fast."""

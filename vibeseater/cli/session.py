@@ -58,14 +58,14 @@ def run(work: Callable[[], Coroutine[Any, Any, None]], *, endless: bool = False)
         sys.exit(0 if endless and ended_by[0] == signal.SIGTERM else 128 + ended_by[0])
 
 
-def run_connected(work: Callable[[VibeSeater], Awaitable[None]]) -> None:
+def run_connected(work: Callable[[VibeSeater], Awaitable[None]], *, endless: bool = False) -> None:
     """Connect, run, close. The servers are those of the options, else of the environment, else the embedded ones."""
 
     async def connected() -> None:
         async with vibeseater.connect() as seater:
             await work(seater)
 
-    run(connected)
+    run(connected, endless=endless)
 
 
 @contextlib.asynccontextmanager
