@@ -42,8 +42,8 @@ _TITLES = ("title", "name", "headline", "text", "message", "place")
 
 
 class FileConfig(SourceConfig, frozen=True, kw_only=True):
-    """What `file` asks for. `id`, `time` and `title` name a column, or are a template of columns, `{carrier}{flight}`; in
-    JSON Lines a name that begins with `/` is a JSON pointer.
+    """What `file` asks for. `id`, `time` and `title` name a column, or are a template of columns, `{carrier}{flight}`;
+    in JSON Lines a name that begins with `/` is a JSON pointer.
 
     Attributes:
         path: the file, as a whole path (`~` is allowed); `.gz` and `.zip` are unpacked.

@@ -84,7 +84,7 @@ class RecordReader:
             self._go_to(cursor)
 
     def _find_again(self, cursor: FileCursor) -> tuple[Path, FileCursor | None]:
-        """The file that the cursor was reached in, this one or a rotated one beside it; else this one from its start."""
+        """The file that the cursor was reached in, this or a rotated one beside it; else this one from its start."""
         candidates = [self._path]
         if self._growing:
             candidates += sorted(self._path.parent.glob(f"{_escaped(self._path.name)}?*"))
