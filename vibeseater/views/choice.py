@@ -1,0 +1,24 @@
+"""A radio group of chips or segments: one choice of several. What is chosen from is not known here."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import param
+from panel.custom import JSComponent
+
+from vibeseater.views import component
+
+__all__ = ["Choice"]
+
+
+class Choice(JSComponent):
+    """One choice of several. `options` are dicts of `value`, `label` and, if wanted, `colour` and `count`."""
+
+    value = param.String("", doc="The value of the chosen option.")
+    options = param.List([], doc="What there is to choose from, in order.")
+    label = param.String("", doc="What is chosen, for screen readers.")
+    look = param.Selector(default="chips", objects=["chips", "segments"], doc="Loose chips, or one segmented bar.")
+
+    _esm = component.script("choice")
+    _stylesheets: ClassVar[list[str]] = component.styles("choice")

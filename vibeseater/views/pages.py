@@ -1,0 +1,141 @@
+"""The pages' frame: title bar, light or dark, and a body that is made once the page is open. What is in it is told."""
+
+from __future__ import annotations
+
+import base64
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+
+from vibeseater.errors import InputError, NotFoundError, VibeSeaterError
+from vibeseater.html import printable
+from vibeseater.seater import VibeSeater
+from vibeseater.views.message import Message
+from vibeseater.views.palette import ACCENT
+from vibeseater.views.runtime import shared_seater
+
+__all__ = ["page", "stream_page", "streams_page"]
+
+_log = logging.getLogger(__name__)
+
+_BAR = {
+    "MuiAppBar": {
+        "styleOverrides": {
+            "root": {
+                "backgroundColor": "var(--panel-surface-color)",
+                "backgroundImage": "none",
+                "color": "var(--panel-on-surface-color)",
+                "boxShadow": "0 1px 0 color-mix(in srgb, var(--panel-on-surface-color) 13%, transparent)",
+            }
+        }
+    }
+}
+_THEME = {
+    "light": {
+        "palette": {"primary": {"main": ACCENT}, "background": {"default": "#f6f7f9", "paper": "#ffffff"}},
+        "components": _BAR,
+    },
+    "dark": {
+        "palette": {"primary": {"main": "#8b9af0"}, "background": {"default": "#101216", "paper": "#15181d"}},
+        "components": _BAR,
+    },
+}
+_LOGO = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="8" fill="#4f63d2"/>'
+    '<path d="M7 17h4l3-8 4 14 3-9 1.5 3H25" fill="none" stroke="#fff" stroke-width="2.4" stroke-linecap="round" '
+    'stroke-linejoin="round"/></svg>'
+)
+_ICON = f"data:image/svg+xml;base64,{base64.b64encode(_LOGO.encode()).decode()}"
+_TITLE = """
+.title { color: var(--panel-on-surface-color) !important; font-size: 21px !important; font-weight: 650 !important; }
+"""
+_BODY = """
+:host { display: block !important; max-width: 1480px; margin: 0 auto !important; padding: 20px 24px 28px; width: 100%; }
+@media (max-width: 640px) { :host { padding: 12px 10px 20px; } }
+"""
+
+Body = Callable[[VibeSeater], Awaitable[Any]]
+
+
+def page(title: str, make: Body) -> Any:
+    """A page whose body is made by `make(seater)` when a browser has opened it.
+
+    Whatever goes wrong is said in the body, with what to do about it; the page itself always opens.
+    """
+    body = pn.Column(Message(heading="Opening …"), stylesheets=[_BODY], sizing_mode="stretch_width", margin=0)
+
+    async def fill() -> None:
+        try:
+            content = await make(await shared_seater())
+        except NotFoundError as error:
+            content = Message(heading=f"No such {error.field}", text=error.cure, link="streams", label="All streams")
+        except InputError as error:
+            content = Message(heading="That address does not fit", text=str(error), link="streams", label="All streams")
+        except VibeSeaterError as error:
+            content = Message(heading="Not available just now", text=f"{error}\nThen reload this page.")
+        except Exception:
+            _log.exception("page %r failed", title)
+            content = Message(
+                heading="This page failed", text="The server's log tells why. Reload the page to try again."
+            )
+        body[:] = [content]
+
+    pn.state.onload(fill)
+    return pmui.Page(
+        title=title,
+        main=[body],
+        theme_config=_THEME,
+        site_url="streams",
+        busy_indicator=None,
+        logo=_ICON,
+        favicon=_ICON,
+        stylesheets=[_TITLE],
+    )
+
+
+def stream_page() -> Any:
+    """One stream, `?id=` its id or slug."""
+
+    async def make(seater: VibeSeater) -> Any:
+        from vibeseater.views.stream_view import StreamView
+
+        wanted = _query("id")
+        if not wanted:
+            return Message(
+                heading="Which stream?",
+                text="The address of a stream ends in ?id= and the stream's id or slug.",
+                link="streams",
+                label="All streams",
+            )
+        try:
+            stream = await seater.streams.get_stream(wanted)
+        except (NotFoundError, InputError):
+            return Message(
+                heading="No such stream",
+                text=f"There is no stream {printable(wanted)[:80]}. Was it deleted, or is the address cut off?",
+                link="streams",
+                label="All streams",
+            )
+        return StreamView(seater, stream)
+
+    return page("VibeSeater", make)
+
+
+def streams_page() -> Any:
+    """All streams, and a way to make one."""
+
+    async def make(seater: VibeSeater) -> Any:
+        from vibeseater.views.streams_view import StreamsView
+
+        return StreamsView(seater)
+
+    return page("VibeSeater", make)
+
+
+def _query(name: str) -> str:
+    """A parameter of the page's address, as text, whatever it looks like."""
+    values = (pn.state.session_args or {}).get(name) or [b""]
+    return bytes(values[0]).decode("utf-8", "replace").strip()

@@ -1,0 +1,58 @@
+"""How changes get to a browser: under a served document's lock, or at once in a notebook. Knows nothing of streams."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import panel as pn
+
+__all__ = ["Presenter", "ensure_extension"]
+
+
+class Presenter:
+    """Runs functions that change models, one message to the browser for each where that is possible.
+
+    Args:
+        document: the session's Bokeh document, or None in a notebook.
+    """
+
+    def __init__(self, document: Any = None) -> None:
+        self._document = document
+
+    async def __call__(self, change: Callable[[], None]) -> None:
+        """Run `change`; return when it was run, or raise what it raised."""
+        document = self._document
+        if document is None:
+            change()
+            return
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def locked() -> None:
+            try:
+                with pn.io.hold(document):
+                    change()
+            except Exception as error:
+                if not done.done():
+                    done.set_exception(error)
+            else:
+                if not done.done():
+                    done.set_result(None)
+
+        # The callback must end at once: one that is awaited would hold the document's lock.
+        document.add_next_tick_callback(locked)
+        await done
+
+
+def ensure_extension() -> None:
+    """In a notebook, load Panel's scripts if nobody has: from this machine, for a notebook may have no internet."""
+    if pn.state.curdoc is not None or pn.extension._loaded:
+        return
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return
+    shell = get_ipython()
+    if shell is not None and hasattr(shell, "kernel"):
+        pn.extension(inline=True)

@@ -1,0 +1,282 @@
+"""A view's session: follows one feed into a `StreamState` and decides when it is drawn. Knows servers, but no Panel.
+
+Three small tasks: one takes what the feed brings, one draws at most every 40 ms, one ages the view once a second. None
+of them keeps the view alive: a view that is forgotten ends its session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+import weakref
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
+
+from vibeseater.errors import UnreachableError, VibeSeaterError
+from vibeseater.feeds.base import Feed
+from vibeseater.models import Event, Stream
+from vibeseater.seater import VibeSeater
+from vibeseater.views.state import StreamState
+from vibeseater.views.watch import stream_and_sources
+from vibeseater.views.windows import LONGEST
+
+__all__ = ["Present", "StreamSession"]
+
+_log = logging.getLogger(__name__)
+
+GATHER_SECONDS = 0.04
+"""The least time between two draws: what comes within it is drawn together."""
+
+_RETRY_SECONDS = 2.0
+
+Present = Callable[[Callable[[], None]], Awaitable[None]]
+"""Runs a function where the browser's models may be changed, and returns when it was run."""
+
+
+async def at_once(change: Callable[[], None]) -> None:
+    """The `Present` of those who have no browser: runs the function here and now."""
+    change()
+
+
+class StreamSession:
+    """Follows a stream, or the feed given, for one view.
+
+    Args:
+        seater: the connected VibeSeater.
+        stream: what is watched.
+        state: where everything that is seen stands.
+        present: how a change gets to the browser.
+        feed: a feed to follow instead of the stream's live one; the session enters and closes it.
+    """
+
+    def __init__(
+        self,
+        seater: VibeSeater,
+        stream: Stream,
+        state: StreamState,
+        present: Present = at_once,
+        feed: Feed | None = None,
+    ) -> None:
+        self.seater, self.stream, self.state = seater, stream, state
+        self.ready = asyncio.Event()
+        self._present = present
+        self._given = feed
+        self._feed: Feed | None = None
+        self._dirty = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._side: set[asyncio.Task[None]] = set()
+        self._closed = False
+        state.param.watch(self._on_filter, "source")
+
+    @property
+    def feed(self) -> Feed | None:
+        """The feed that is followed now, if any."""
+        return self._feed
+
+    def start(self) -> None:
+        """Begin, in the running loop. Does nothing when it has begun or was closed."""
+        if self._task is None and not self._closed:
+            self._task = asyncio.get_running_loop().create_task(
+                _run(weakref.ref(self)), name=f"view of {self.stream.slug}"
+            )
+            weakref.finalize(self, _cancel, self._task)
+
+    async def aclose(self) -> None:
+        """End: the feed is closed, nothing is drawn any more. May be called twice."""
+        self._closed = True
+        tasks = [task for task in (self._task, *self._side) if task is not None and task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._given is not None:
+            await self._given.aclose()
+        with contextlib.suppress(Exception):
+            await self._present(lambda: self.state.tick("closed"))
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something on the side; what it raises is shown in the view."""
+
+        async def looked_after() -> None:
+            try:
+                await work
+            except Exception as error:
+                await self.report(error)
+
+        task = asyncio.get_running_loop().create_task(looked_after())
+        self._side.add(task)
+        task.add_done_callback(self._side.discard)
+
+    async def report(self, error: Exception) -> None:
+        """Show an error to the person who looks, and log it."""
+        text = str(error) if isinstance(error, VibeSeaterError) else f"{type(error).__name__}: {error}"
+        _log.warning("view of %s: %s", self.stream.slug, text, exc_info=not isinstance(error, VibeSeaterError))
+        with contextlib.suppress(Exception):
+            await self._present(lambda: setattr(self.state, "problem", text[:1000]))
+
+    # What the tasks do, a step each, so that none of them holds the session while it waits.
+
+    async def load(self, feed: Feed) -> None:
+        """Read what is stored up to the feed's position, and begin with it."""
+        self._feed = feed
+        state = self.state
+        _, sources = await stream_and_sources(self.seater, self.stream.id)
+        if self._given is not None:
+
+            def begin_given() -> None:
+                state.set_sources(sources)
+                state.tick(feed.state)
+
+            await self._present(begin_given)
+            self.ready.set()
+            return
+        events = self.seater.events
+        rows, statistics, buckets = await asyncio.gather(
+            events.list_events(self.stream, before=feed.position + 1, limit=state.cap),
+            events.get_realtime_statistics(self.stream),
+            events.count_events_by_bucket(self.stream, LONGEST),
+        )
+
+        def begin() -> None:
+            state.set_sources(sources)
+            state.start(feed.position, rows, statistics, buckets)
+            state.tick(feed.state, feed.stats)
+
+        await self._present(begin)
+        self.ready.set()
+        if state.source:
+            self._on_filter()
+
+    def take(self, events: Sequence[Event]) -> None:
+        """Take what the feed brought; it is drawn soon."""
+        self.state.take(events)
+        self._dirty.set()
+
+    async def draw(self) -> None:
+        """Draw what was taken."""
+        self._dirty.clear()
+        await self._present(self.state.draw)
+
+    async def age(self) -> None:
+        """The tick of the second: status, names of new sources, rate, badge."""
+        state, feed = self.state, self._feed
+        stream = sources = None
+        try:
+            stream, sources = await stream_and_sources(self.seater, self.stream.id)
+            known = {str(source.id) for source in sources}
+            for key in state.unknown():
+                if key not in known:  # it sent events and was detached since
+                    sources = [*sources, await self.seater.sources.get_source(key)]
+        except UnreachableError:
+            pass  # the badge tells it; the feed tries again by itself
+
+        def change() -> None:
+            names = [source["name"] for source in state.sources]
+            if stream is not None:
+                state.set_stream(stream)
+            if sources is not None:
+                state.set_sources(sources)
+            state.tick(feed.state if feed is not None else None, feed.stats if feed is not None else None)
+            if names != [source["name"] for source in state.sources] and state.rows:
+                state.resets += 1  # a name or colour changed: rows that show it are drawn anew
+
+        await self._present(change)
+
+    def _on_filter(self, *_: Any) -> None:
+        if self._task is not None and not self._closed:
+            self.spawn(self._reload(self.state.source))
+
+    async def _reload(self, source: str) -> None:
+        """Show what PostgreSQL holds of the chosen source; what came meanwhile stays on top."""
+        events, state = self.seater.events, self.state
+        if self._given is not None:
+            return
+        if source == "none":  # events without a source are not asked for by one: look among the newest
+            newest = await events.list_events(self.stream, limit=1000)
+            rows = [event for event in newest if event.source_id is None]
+        else:
+            rows = await events.list_events(self.stream, source=source or None, limit=state.cap)
+        if state.source == source:
+            await self._present(lambda: state.show(rows))
+
+
+def _cancel(task: asyncio.Task[None]) -> None:
+    if not task.done() and not task.get_loop().is_closed():
+        task.get_loop().call_soon_threadsafe(task.cancel)
+
+
+async def _run(ref: weakref.ref[StreamSession]) -> None:
+    while (session := ref()) is not None:
+        try:
+            feed = session._given if session._given is not None else session.seater.subscribe(session.stream)
+            async with feed:
+                await session.load(feed)
+                del session
+                await _follow(ref, feed)
+            return
+        except UnreachableError as error:
+            session = ref()
+            if session is None:
+                return
+            await session.report(error)
+            await session._present(lambda state=session.state: state.tick("reconnecting"))  # type: ignore[misc]
+            del session
+            await asyncio.sleep(_RETRY_SECONDS)
+        except Exception as error:
+            session = ref()
+            if session is not None:
+                await session.report(error)
+                await session._present(lambda state=session.state: state.tick("closed"))  # type: ignore[misc]
+            return
+
+
+async def _follow(ref: weakref.ref[StreamSession], feed: Feed) -> None:
+    loop = asyncio.get_running_loop()
+    others = [loop.create_task(_draw(ref)), loop.create_task(_age(ref))]
+    try:
+        async for events in feed.batches():
+            session = ref()
+            if session is None:
+                return
+            session.take(events)
+            del session
+    finally:
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+    session = ref()
+    if session is not None:  # the feed came to its end: a recording, or the connection was closed
+        await session._present(lambda state=session.state: state.tick(feed.state))  # type: ignore[misc]
+
+
+async def _draw(ref: weakref.ref[StreamSession]) -> None:
+    while (session := ref()) is not None:
+        dirty = session._dirty
+        del session
+        await dirty.wait()
+        session = ref()
+        if session is None:
+            return
+        await _guarded(session, session.draw)
+        del session
+        await asyncio.sleep(GATHER_SECONDS)
+
+
+async def _age(ref: weakref.ref[StreamSession]) -> None:
+    while True:
+        # Just after the second begins, so that a second that is complete is seen complete.
+        await asyncio.sleep(1.02 - time.time() % 1.0)
+        session = ref()
+        if session is None:
+            return
+        await _guarded(session, session.age)
+        del session
+
+
+async def _guarded(session: StreamSession, step: Callable[[], Awaitable[None]]) -> None:
+    """Do a step; an error is shown and the next step is tried: one bad event must not end the view."""
+    try:
+        await step()
+    except Exception as error:
+        await session.report(error)

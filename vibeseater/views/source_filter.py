@@ -1,0 +1,55 @@
+"""The source filter: All, and each source in its colour with its total."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from panel.viewable import Viewer
+
+from vibeseater.views.choice import Choice
+from vibeseater.views.state import ALL, StreamState
+
+__all__ = ["SourceFilter"]
+
+
+class SourceFilter(Viewer):
+    """Radio buttons over the sources of a `StreamState`: `value` is a source's key, empty for all.
+
+    Watch `filter.choice.param.value`; by itself it narrows what `state` has at hand.
+    """
+
+    def __init__(self, state: StreamState, **params: Any) -> None:
+        super().__init__(**params)
+        self.state = state
+        self.choice = Choice(
+            label="Source",
+            value=state.source,
+            options=self._options(),
+            css_classes=["vs-filter"],
+            sizing_mode="stretch_width",
+            margin=0,
+        )
+        self.choice.param.watch(self._on_choice, "value")
+        state.param.watch(self._on_state, ["sources", "source"])
+
+    def _options(self) -> list[dict[str, Any]]:
+        every = {
+            "value": ALL,
+            "label": "All",
+            "count": max(self.state.total, sum(source["total"] for source in self.state.sources)),
+        }
+        return [every] + [
+            {"value": source["key"], "label": source["name"], "count": source["total"], "colour": source["colour"]}
+            for source in self.state.sources
+        ]
+
+    def _on_choice(self, event: Any) -> None:
+        known = {option["value"] for option in self.choice.options}
+        if event.new in known and event.new != self.state.source:
+            self.state.filter(event.new)
+
+    def _on_state(self, *_: Any) -> None:
+        self.choice.param.update(options=self._options(), value=self.state.source)
+
+    def __panel__(self) -> Any:
+        return self.choice

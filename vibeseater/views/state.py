@@ -1,0 +1,268 @@
+"""What a view of one stream knows: rows, counters, windows, filter, badge. Plain param; no Panel, no servers, no tasks.
+
+Whoever follows the feed calls `take` for what came and `draw` to make it seen; `tick` once a second ages what is shown.
+Viewers watch the parameters. Between two draws nothing is announced, however much comes in.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import param
+
+from vibeseater.models import Event, FeedStats, Source, Statistics, Stream
+from vibeseater.rates import SlidingRate
+from vibeseater.views import timetext
+from vibeseater.views.badge import badge_of
+from vibeseater.views.palette import colour_of
+from vibeseater.views.windows import WINDOWS, Series, SourceWindows, Window
+
+__all__ = ["CAP", "StreamState", "source_key"]
+
+CAP = 200
+"""Rows that a view keeps and shows, at most."""
+
+ALL = ""
+"""The filter that lets everything through."""
+
+
+def source_key(source_id: object) -> str:
+    """A source's key within the views: its id as text, or `none` for events without a source."""
+    return "none" if source_id is None else str(source_id)
+
+
+class StreamState(param.Parameterized):
+    """The state of one view of one stream. Each view has its own; it is cheap and bounded.
+
+    All times are seconds since 1970, and all methods are quick: they never wait.
+    """
+
+    title = param.String("", doc="The stream's title: text, however hostile.")
+    ingestion = param.String("idle", doc="The stream's status: idle, live, paused or stopped.")
+    badge = param.String("CONNECTING", doc="LIVE, PAUSED, STALE, RECONNECTING, REPLAY or CONNECTING.")
+    problem = param.String(
+        "", doc="What went wrong last, in a sentence that also says what to do; empty when all is well."
+    )
+    beat = param.Integer(0, doc="Counts the ticks, so that a browser notices when they end.")
+
+    total = param.Integer(0, doc="Events ever stored in the stream.")
+    rate = param.Number(0.0, doc="Events per second over the last minute.")
+    last_event_at = param.Number(None, allow_None=True, doc="When the last event was stored.")
+    last_event_text = param.String("never", doc="The same in words: 3 s ago.")
+    delivered = param.Integer(0, doc="Events that this view received since it was opened.")
+    skipped = param.Integer(
+        0, doc="Events that came too fast to be drawn: they are counted and stored, but had no row here."
+    )
+    refilled = param.Integer(
+        0, doc="Events that were read from PostgreSQL, because their live message was late or lost."
+    )
+    lag = param.Integer(0, doc="Events that are stored and not shown yet.")
+
+    source = param.String(ALL, doc="The key of the source that is shown; empty for all.")
+    sources = param.List([], doc="What is told of each source: key, name, type, colour, total, rate, last.")
+    window = param.Parameter(WINDOWS[0], doc="The plot's span, one of `WINDOWS`.")
+    series = param.Parameter(Series([], [], {}), doc="What the plot draws.")
+
+    fresh = param.List([], doc="The rows of the last draw, newest first.")
+    resets = param.Integer(0, doc="Counted up when all rows were replaced.")
+
+    def __init__(self, stream: Stream | None = None, cap: int = CAP, **params: Any) -> None:
+        super().__init__(**params)
+        self.cap = cap
+        self.rows: deque[Event] = deque(maxlen=cap)
+        self.position = 0
+        self._pending: deque[Event] = deque()
+        self._received = self._overrun = 0
+        self._counted_to = self._shown_to = 0
+        self._windows = SourceWindows()
+        self._all = SlidingRate(60)
+        self._known: dict[str, Source] = {}
+        self._order: list[str] = []
+        self._totals: Counter[str] = Counter()
+        self._last: dict[str, float] = {}
+        self._latest: float | None = None
+        self.series = self._windows.series(time.time(), self.window)
+        if stream is not None:
+            self.set_stream(stream)
+
+    # What is known about the stream
+
+    def set_stream(self, stream: Stream) -> None:
+        """Take over the stream's title and status."""
+        self.param.update(title=stream.title, ingestion=stream.status)
+
+    def set_sources(self, sources: Iterable[Source]) -> None:
+        """Take over names and colours of sources, in the order they were attached; those known before keep theirs."""
+        for source in sources:
+            self._known[str(source.id)] = source
+        self._order = list(self._known)
+        self.sources = self._describe(time.time())
+
+    def unknown(self) -> list[str]:
+        """Ids of sources that sent events, and whose names are not known yet."""
+        return [key for key in self._totals if key != "none" and key not in self._known]
+
+    def start(
+        self,
+        position: int,
+        rows: Sequence[Event],
+        statistics: Statistics | None = None,
+        buckets: Iterable[Any] = (),
+    ) -> None:
+        """Begin with what is stored.
+
+        Args:
+            position: where the feed begins; rows are at or before it, the feed's events behind it.
+            rows: the newest events up to the position, newest first.
+            statistics: totals at that moment.
+            buckets: counts by second and source within the last hour (`start`, `source_id`, `count`).
+        """
+        self.position = self._counted_to = position
+        self._totals.clear()
+        if statistics is not None:
+            # Statistics may already hold events that the feed is going to bring: those are counted once.
+            self._counted_to = max(position, statistics.total_events)
+            for share in statistics.by_source:
+                key = source_key(share.source_id)
+                if share.total_events:
+                    self._totals[key] = share.total_events
+                if share.last_event_at is not None:
+                    self._last[key] = share.last_event_at.timestamp()
+            if statistics.last_event_at is not None:
+                self._latest = statistics.last_event_at.timestamp()
+        for bucket in buckets:
+            self._count(source_key(bucket.source_id), bucket.start.timestamp(), bucket.count)
+        self.show(rows)
+
+    # What comes in
+
+    def take(self, events: Sequence[Event]) -> None:
+        """Count the events and keep the newest for the next draw. Announces nothing."""
+        wanted = self.source
+        now = time.time()
+        counts: Counter[tuple[str, int]] = Counter()
+        for event in events:
+            key = source_key(event.source_id)
+            stored = event.inserted_at.timestamp()
+            if event.stream_seq > self._counted_to:
+                counts[key, int(min(stored, now))] += 1
+            self._last[key] = stored
+            self._latest = stored
+            if (not wanted or key == wanted) and event.stream_seq > self._shown_to:
+                if len(self._pending) == self.cap:
+                    self._pending.popleft()
+                    self._overrun += 1
+                self._pending.append(event)
+        for (key, second), n in counts.items():
+            self._count(key, second, n)
+            self._totals[key] += n
+        if events:
+            self._received += len(events)
+            self.position = max(self.position, events[-1].stream_seq)
+
+    def _count(self, key: str, t: float, n: int) -> None:
+        self._windows.add(key, t, n)
+        self._all.add(t, n)
+
+    # What is seen
+
+    def draw(self) -> None:
+        """Announce what came since the last draw: its rows, newest first, and the counters."""
+        fresh = list(self._pending)
+        self._pending.clear()
+        self.rows.extendleft(fresh)
+        fresh.reverse()
+        skipped, self._overrun = self._overrun, 0
+        self.param.update(
+            fresh=fresh,
+            total=max(self.position, self._counted_to),
+            skipped=self.skipped + skipped,
+            delivered=self._received,
+            **self._last_event(time.time()),
+        )
+
+    def tick(self, feed_state: str | None, stats: FeedStats | None = None, now: float | None = None) -> None:
+        """Age what is shown: rate, "3 s ago", plot, badge. Call it once a second.
+
+        Args:
+            feed_state: the feed's `state`, or None where there is none yet.
+            stats: the feed's figures.
+            now: seconds since 1970; the clock's by default.
+        """
+        now = time.time() if now is None else now
+        figures: dict[str, Any] = {}
+        if stats is not None:
+            figures = {"refilled": stats.refilled, "lag": stats.lag}
+        self.param.update(
+            beat=self.beat + 1,
+            rate=self._all.rate(now),
+            badge=badge_of(feed_state, self.ingestion),
+            sources=self._describe(now),
+            series=self._windows.series(now, self.window),
+            **self._last_event(now),
+            **figures,
+        )
+
+    def choose_window(self, window: Window) -> None:
+        """Show another span in the plot, at once."""
+        self.param.update(window=window, series=self._windows.series(time.time(), window))
+
+    def show(self, rows: Sequence[Event]) -> None:
+        """Replace the rows by those given, newest first; what was taken meanwhile and is newer stays on top of them."""
+        newest = rows[0].stream_seq if rows else 0
+        newer = [event for event in (*reversed(self._pending), *self.rows) if event.stream_seq > newest]
+        self._pending.clear()
+        self._shown_to = max(newest, newer[0].stream_seq if newer else 0)
+        self.rows = deque([*newer, *rows][: self.cap], maxlen=self.cap)
+        self.param.update(
+            resets=self.resets + 1,
+            total=max(self.position, self._counted_to),
+            **self._last_event(time.time()),
+        )
+
+    def filter(self, source: str) -> None:
+        """Show one source only, or all (`""`). At once for what is at hand; then `show` what PostgreSQL holds of it."""
+        self.source = source
+        self._pending = deque(event for event in self._pending if self._passes(event))
+        self.rows = deque((event for event in self.rows if self._passes(event)), maxlen=self.cap)
+        self.resets += 1
+
+    def _passes(self, event: Event) -> bool:
+        return not self.source or source_key(event.source_id) == self.source
+
+    def find(self, event_id: str) -> Event | None:
+        """The event of a row that is shown, or None when it has left the table."""
+        return next((event for event in self.rows if str(event.id) == event_id), None)
+
+    def name_of(self, key: str) -> str | None:
+        """A source's name, None for events without one; an unknown source is called by the end of its id."""
+        if key == "none":
+            return None
+        known = self._known.get(key)
+        return known.name if known else f"…{key[-6:]}"
+
+    def colour_of(self, key: str) -> str:
+        """A source's colour, the same in chips, filter and plot."""
+        return colour_of(key, self._order)
+
+    def _last_event(self, now: float) -> dict[str, Any]:
+        age = None if self._latest is None else now - self._latest
+        return {"last_event_at": self._latest, "last_event_text": timetext.ago(age)}
+
+    def _describe(self, now: float) -> list[dict[str, Any]]:
+        keys = [*self._order, *(key for key in self._totals if key not in self._known)]
+        return [
+            {
+                "key": key,
+                "name": self.name_of(key) or "No source",
+                "type": self._known[key].type if key in self._known else "",
+                "colour": self.colour_of(key),
+                "total": self._totals[key],
+                "rate": self._windows.rate(key, now),
+                "last": timetext.ago(now - self._last[key]) if key in self._last else "never",
+            }
+            for key in keys
+        ]

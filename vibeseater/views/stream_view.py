@@ -1,0 +1,125 @@
+"""StreamView: everything about one stream, live: badge, controls, figures, plot, sources, filter, table."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from typing import Any
+
+import panel as pn
+import param
+from panel.viewable import Viewer
+
+from vibeseater.errors import InputError
+from vibeseater.feeds.base import Feed
+from vibeseater.models import Stream
+from vibeseater.seater import VibeSeater
+from vibeseater.views import layout
+from vibeseater.views.controls import Controls
+from vibeseater.views.event_table import EventTable
+from vibeseater.views.heading import Heading
+from vibeseater.views.live_badge import LiveBadge
+from vibeseater.views.notice import Notice
+from vibeseater.views.presenting import Presenter, ensure_extension
+from vibeseater.views.rate_plot import RatePlot
+from vibeseater.views.session import StreamSession
+from vibeseater.views.source_filter import SourceFilter
+from vibeseater.views.source_table import SourceTable
+from vibeseater.views.state import StreamState
+from vibeseater.views.statistics import Statistics
+
+__all__ = ["StreamView"]
+
+
+class StreamView(Viewer):
+    """Watch a stream: `StreamView(seater, stream)` as the last line of a notebook's cell, or `.servable()` in a page.
+
+    It begins when it is shown. A page's view ends with its session; a notebook's ends with `await view.aclose()`, with
+    the seater, or when it is forgotten.
+
+    Args:
+        seater: a connected VibeSeater, of the loop that runs.
+        stream: what to watch.
+        feed: a feed to show instead of the live one, such as a replay.
+
+    Raises:
+        InputError: `stream` is no Stream.
+    """
+
+    height = param.Integer(560, bounds=(200, None), doc="Pixels of the table.")
+
+    def __init__(self, seater: VibeSeater, stream: Stream, feed: Feed | None = None, **params: Any) -> None:
+        if not isinstance(stream, Stream):
+            raise InputError("stream", stream, "not a Stream", "Give what `await seater.streams.get_stream(…)` returns")
+        super().__init__(**params)
+        document = pn.state.curdoc
+        served = document is not None and document.session_context is not None
+        if not served:
+            ensure_extension()
+        self.state = StreamState(stream)
+        self.session = StreamSession(seater, stream, self.state, Presenter(document if served else None), feed)
+        self.badge = LiveBadge(self.state)
+        self.controls = Controls(self.state, self._act, self.session.spawn)
+        self.notice = Notice(self.state)
+        self.statistics = Statistics(self.state)
+        self.plot = RatePlot(self.state)
+        self.sources = SourceTable(self.state)
+        self.filter = SourceFilter(self.state)
+        self.table = EventTable(self.state, height=self.height)
+
+    async def _act(self, name: str) -> None:
+        streaming = self.session.seater.streaming
+        stream = await getattr(streaming, f"{name}_stream")(self.session.stream)
+        if isinstance(stream, Stream):
+            self.state.set_stream(stream)
+
+    def start(self) -> None:
+        """Begin to follow, in the running loop. Showing the view does this."""
+        self.session.start()
+
+    async def aclose(self) -> None:
+        """Stop following. What is shown stays, and says that it is STALE. May be called twice."""
+        await self.session.aclose()
+
+    def __panel__(self) -> Any:
+        self._begin()
+        heading = Heading(text=self.state.param.title, margin=0)
+        return layout.sheet(
+            layout.head(heading, self.badge, self.controls),
+            self.notice,
+            self.statistics,
+            layout.side_by_side(self.plot, self.sources),
+            self.filter,
+            self.table,
+            css_classes=["vs-stream-view"],
+        )
+
+    def _begin(self) -> None:
+        document = pn.state.curdoc
+        if document is not None and document.session_context is not None:
+            view = weakref.ref(self)
+            pn.state.onload(lambda: _start(view))
+            pn.state.on_session_destroyed(lambda _context: _close(view))
+            return
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return  # no loop runs: a static rendering shows what the state holds
+        self.start()
+
+
+def _start(ref: weakref.ref[StreamView]) -> None:
+    view = ref()
+    if view is not None:
+        view.start()
+
+
+def _close(ref: weakref.ref[StreamView]) -> None:
+    view = ref()
+    if view is not None:
+        closing = asyncio.get_running_loop().create_task(view.aclose())
+        _closing.add(closing)
+        closing.add_done_callback(_closing.discard)
+
+
+_closing: set[asyncio.Task[None]] = set()  # the loop itself holds tasks weakly

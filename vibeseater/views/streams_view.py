@@ -1,0 +1,151 @@
+"""The list of streams: what each is doing, a link to it, and a form that makes another."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+import weakref
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+import panel as pn
+import param
+from panel.custom import JSComponent
+from panel.viewable import Viewer
+
+from vibeseater.errors import VibeSeaterError
+from vibeseater.seater import VibeSeater
+from vibeseater.views import component, timetext
+from vibeseater.views.presenting import Presenter, ensure_extension
+from vibeseater.views.watch import streams_and_rates
+
+__all__ = ["StreamsView"]
+
+_log = logging.getLogger(__name__)
+
+_MOST = 500  # streams that the list shows, those with the newest events first
+
+
+class StreamsComponent(JSComponent):
+    """The browser's half: `streams` are dicts of `id`, `title`, `status`, `total`, `rate`, `last`, all text."""
+
+    streams = param.List([])
+    loaded = param.Boolean(False, doc="Whether the streams were read, so that an empty list means that there are none.")
+
+    _esm = component.script("streams_view")
+    _stylesheets: ClassVar[list[str]] = component.styles("streams_view")
+
+    def __init__(self, create: Any, **params: Any) -> None:
+        super().__init__(**params)
+        self._create = create
+
+    def _handle_msg(self, data: Any) -> None:
+        if isinstance(data, dict) and data.get("op") == "create":
+            self._create(str(data.get("title", "")), str(data.get("url", "")))
+
+
+class StreamsView(Viewer):
+    """All streams, those that moved last on top; told anew once a second. Works alone: `StreamsView(seater)`."""
+
+    def __init__(self, seater: VibeSeater, **params: Any) -> None:
+        super().__init__(**params)
+        document = pn.state.curdoc
+        self._served = document is not None and document.session_context is not None
+        if not self._served:
+            ensure_extension()
+        self.seater = seater
+        self._present = Presenter(document if self._served else None)
+        self._task: asyncio.Task[None] | None = None
+        self._side: set[asyncio.Task[None]] = set()
+        self._list = StreamsComponent(self._on_create, sizing_mode="stretch_width", margin=0)
+
+    async def refresh(self) -> None:
+        """Read the streams and show them."""
+        streams, rates = await streams_and_rates(self.seater)
+        now = time.time()
+        streams = sorted(streams, key=lambda s: s.last_event_at or s.created_at, reverse=True)
+        lines = [
+            {
+                "id": str(stream.id),
+                "title": stream.title,
+                "status": stream.status,
+                "total": timetext.count(stream.stream_seq),
+                "rate": timetext.rate(rates[stream.id]) if rates.get(stream.id) else "",
+                "last": timetext.ago(now - stream.last_event_at.timestamp()) if stream.last_event_at else "no events",
+            }
+            for stream in streams[:_MOST]
+        ]
+        await self._present(lambda: self._list.param.update(streams=lines, loaded=True))
+
+    def _on_create(self, title: str, url: str) -> None:
+        task = asyncio.get_running_loop().create_task(self._make(title, url))
+        self._side.add(task)
+        task.add_done_callback(self._side.discard)
+
+    async def _make(self, title: str, url: str) -> None:
+        answer: dict[str, str]
+        try:
+            stream = await self.seater.streams.create_stream(title)
+            if url.strip():
+                try:
+                    name = urlsplit(url.strip()).hostname or title
+                    await self.seater.sources.create_source(stream, type="rss", name=name, config={"url": url.strip()})
+                except Exception:
+                    await self.seater.streams.delete_stream(stream)  # nothing half made
+                    raise
+                await self.seater.streaming.start_stream(stream)
+            answer = {"op": "created", "id": str(stream.id)}
+        except VibeSeaterError as error:
+            answer = {"op": "problem", "text": str(error)}
+        except Exception as error:
+            _log.exception("a stream could not be made")
+            answer = {"op": "problem", "text": f"It failed: {type(error).__name__}. The server's log tells why."}
+        await self._present(lambda: self._list._send_msg(json.dumps(answer)))
+
+    def start(self) -> None:
+        """Begin to tell the streams, in the running loop. Showing the view does this."""
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(_keep_fresh(weakref.ref(self)))
+
+    async def aclose(self) -> None:
+        """Stop. What is shown stays. May be called twice."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def __panel__(self) -> Any:
+        if self._served:
+            view = weakref.ref(self)
+            pn.state.onload(lambda: _start(view))
+            pn.state.on_session_destroyed(lambda _context: _cancel(view))
+        else:
+            self.start()
+        return self._list
+
+
+def _start(ref: weakref.ref[StreamsView]) -> None:
+    view = ref()
+    if view is not None:
+        view.start()
+
+
+def _cancel(ref: weakref.ref[StreamsView]) -> None:
+    view = ref()
+    if view is not None and view._task is not None:
+        view._task.cancel()
+
+
+async def _keep_fresh(ref: weakref.ref[StreamsView]) -> None:
+    failing = False
+    while (view := ref()) is not None:
+        try:
+            await view.refresh()
+            failing = False
+        except Exception:
+            if not failing:
+                _log.exception("the list of streams could not be read; trying again each second")
+            failing = True
+        del view
+        await asyncio.sleep(1.0)

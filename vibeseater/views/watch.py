@@ -1,0 +1,95 @@
+"""What streams are doing, read once a second for a whole process, however many views show it. No Panel, no events."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import weakref
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any, TypeVar
+from uuid import UUID
+
+from vibeseater.models import Source, Stream
+from vibeseater.rates import SlidingRate
+from vibeseater.seater import VibeSeater
+
+__all__ = ["StreamRates", "stream_and_sources", "streams_and_rates"]
+
+_FRESH = 0.9  # seconds that an answer is handed on for: a little under the second in which views tick
+
+T = TypeVar("T")
+
+_answers: weakref.WeakKeyDictionary[VibeSeater, dict[Hashable, tuple[float, asyncio.Future[Any]]]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+async def _shared(seater: VibeSeater, key: Hashable, read: Callable[[], Awaitable[T]]) -> T:
+    """The answer of `read`, asked for at most once a second: views that ask together share one query."""
+    answers = _answers.setdefault(seater, {})
+    now = time.monotonic()
+    if key not in answers or now - answers[key][0] > _FRESH:
+        for old in [old for old, (at, _) in answers.items() if now - at > 10 * _FRESH]:
+            del answers[old]  # streams that nobody looks at any more
+        answers[key] = (now, asyncio.ensure_future(read()))
+    # Shielded: a view that is closed while it waits must not cancel the others' query.
+    answer: T = await asyncio.shield(answers[key][1])
+    return answer
+
+
+async def stream_and_sources(seater: VibeSeater, stream_id: UUID) -> tuple[Stream, list[Source]]:
+    """A stream as it is now, and the sources attached to it; at most a second old.
+
+    Raises:
+        NotFoundError: the stream was deleted.
+        UnreachableError: PostgreSQL does not answer.
+    """
+
+    async def read() -> tuple[Stream, list[Source]]:
+        stream = await seater.streams.get_stream(stream_id)
+        return stream, await seater.sources.list_sources(stream)
+
+    return await _shared(seater, stream_id, read)
+
+
+class StreamRates:
+    """Events per second of every stream over the last minute, told from the streams' counters alone."""
+
+    def __init__(self, seater: VibeSeater) -> None:
+        self._seater = weakref.ref(seater)
+        self._rings: dict[UUID, SlidingRate] = {}
+        self._positions: dict[UUID, int] = {}
+
+    async def read(self) -> tuple[list[Stream], dict[UUID, float]]:
+        """All streams, and the rates of those that had an event within the last minute."""
+        seater = self._seater()
+        if seater is None:
+            return [], {}
+        streams = await seater.streams.list_streams()
+        now = time.time()
+        for stream in streams:
+            if stream.last_event_at is None or now - stream.last_event_at.timestamp() > 60:
+                self._rings.pop(stream.id, None)
+            elif stream.id not in self._rings:
+                ring = self._rings[stream.id] = SlidingRate(60)
+                for bucket in await seater.events.count_events_by_bucket(stream, 60):
+                    ring.add(bucket.start.timestamp(), bucket.count)
+            else:
+                self._rings[stream.id].add(now, max(0, stream.stream_seq - self._positions[stream.id]))
+        self._positions = {stream.id: stream.stream_seq for stream in streams}
+        self._rings = {key: ring for key, ring in self._rings.items() if key in self._positions}
+        return streams, {key: ring.rate(now) for key, ring in self._rings.items()}
+
+
+_rates: weakref.WeakKeyDictionary[VibeSeater, StreamRates] = weakref.WeakKeyDictionary()
+
+
+async def streams_and_rates(seater: VibeSeater) -> tuple[list[Stream], dict[UUID, float]]:
+    """All streams and their events per second (those that are silent are left out); at most a second old.
+
+    Raises:
+        UnreachableError: PostgreSQL does not answer.
+    """
+    if seater not in _rates:
+        _rates[seater] = StreamRates(seater)
+    return await _shared(seater, "streams", _rates[seater].read)
