@@ -10,9 +10,9 @@ from typing import Any, Self
 import msgspec
 
 from vibeseater import embedded, html
-from vibeseater.broadcast.connection import Redis, check_server, make_client, make_listening_client
+from vibeseater.broadcast.connection import Redis, RedisCluster, check_server, make_client
 from vibeseater.broadcast.hub import Hub
-from vibeseater.broadcast.listener import RedisListener
+from vibeseater.broadcast.link import make_listener
 from vibeseater.broadcast.publisher import Publisher
 from vibeseater.errors import ClosedError, InputError
 from vibeseater.feeds.live import LiveFeed
@@ -50,7 +50,7 @@ class VibeSeater:
 
     settings: Settings
     pool: Pool
-    redis: Redis
+    redis: Redis | RedisCluster
     hub: Hub
     streams: StreamStore
     sources: SourceStore
@@ -96,7 +96,7 @@ class VibeSeater:
         await self.pool.open()
         self._publisher = Publisher(self.redis)
         self.hub = Hub(
-            lambda *to: RedisListener(lambda: make_listening_client(settings), *to),
+            lambda *to: make_listener(self.redis, settings, *to),
             lambda topics: counters(self.pool, topics),
         )
         self.streams = StreamStore(self.pool)

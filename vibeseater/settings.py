@@ -24,7 +24,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     Attributes:
         database_url: PostgreSQL, `postgresql://user@host/database`; None for the embedded server.
-        redis_url: Redis, `redis://host:6379/0`; None for the embedded server.
+        redis_url: Redis, `redis://host:6379/0`, or a cluster, `redis+cluster://host:6379`; None for the embedded one.
         home: the folder of the embedded servers' data and of `vibeseater.toml`.
         pool_size: connections to PostgreSQL of one process, at most.
         connect_timeout: seconds until a server that does not answer is called unreachable.
@@ -47,7 +47,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 _SCHEMES = {
     "database_url": ("postgresql", "postgres"),
-    "redis_url": ("redis", "rediss", "unix"),
+    "redis_url": ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster"),
 }
 _LEAST: dict[str, float] = {"pool_size": 3, "connect_timeout": 0.1, "failover_timeout": 0, "max_content_bytes": 2}
 

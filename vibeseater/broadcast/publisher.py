@@ -1,111 +1,65 @@
-"""The publisher: after each commit, one message a topic, in the order of commits, through one pipeline.
+"""The publisher: after each commit, one message a topic, in the order of commits.
 
 It never fails a writer and never makes one wait: what Redis can't take is dropped and counted, and watchers read it
-from PostgreSQL by position.
+from PostgreSQL by position. In a cluster each node has a lane of its own, so that a dead node delays only its topics.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections import deque
 from collections.abc import Sequence
-from time import perf_counter
 
-from vibeseater import telemetry
-from vibeseater.broadcast.connection import REDIS_LOST, Redis
+from redis.exceptions import RedisError
+
+from vibeseater.broadcast.connection import Redis, RedisCluster
 from vibeseater.broadcast.frames import frames_of
+from vibeseater.broadcast.lane import Lane
 from vibeseater.inputs import EventDraft
 from vibeseater.models import Event
 
 __all__ = ["Publisher"]
 
-_log = logging.getLogger(__name__)
-
-MAX_QUEUED_BYTES = 32 << 20
-MAX_PIPELINE_BYTES = 4 << 20
+PIECE = 500
+"""Events of a large commit that are queued at a time."""
 
 
 class Publisher:
-    """Sends messages in order. It owns the queue before Redis; the client is lent to it."""
+    """Sorts a commit's events into messages, and messages into lanes."""
 
-    def __init__(self, client: Redis) -> None:
+    def __init__(self, client: Redis | RedisCluster) -> None:
         self._client = client
-        self._queue: deque[tuple[str, bytes]] = deque()
-        self._queued_bytes = 0
-        self._sender: asyncio.Task[None] | None = None
-        self._failing = False
-
-    def publish(self, created: Sequence[tuple[EventDraft, Event]]) -> None:
-        """Queue the messages of one commit. Returns at once."""
-        for topic, message in frames_of(created):
-            self._queue.append((topic, message))
-            self._queued_bytes += len(message)
-        dropped = 0
-        while self._queued_bytes > MAX_QUEUED_BYTES and len(self._queue) > 1:
-            self._queued_bytes -= len(self._queue.popleft()[1])
-            dropped += 1
-        if dropped:
-            _failed(dropped, "queue full")
-        if self._sender is None and self._queue:
-            self._sender = asyncio.create_task(self._send_queued(), name="vibeseater-publisher")
-
-    async def publish_paced(self, created: Sequence[tuple[EventDraft, Event]]) -> None:
-        """Queue the messages of a large commit piece by piece, waiting while much is queued."""
-        size = 500
-        for first in range(0, len(created), size):
-            self.publish(created[first : first + size])
-            while self._sender is not None and self._queued_bytes > MAX_PIPELINE_BYTES:
-                await asyncio.wait([self._sender])
-
-    async def close(self) -> None:
-        """Send what is queued, for two seconds at most."""
-        if self._sender is not None:
-            await asyncio.wait([self._sender], timeout=2.0)
-        if self._sender is not None:
-            self._sender.cancel()
-            await asyncio.wait([self._sender])
+        self._lanes: dict[str, Lane] = {}  # by node of a cluster; "" for a single server
 
     @property
     def queued(self) -> int:
         """Messages that wait to be sent."""
-        return len(self._queue)
+        return sum(lane.queued for lane in self._lanes.values())
 
-    async def _send_queued(self) -> None:
-        try:
-            while self._queue:
-                batch: list[tuple[str, bytes]] = []
-                size = 0
-                while self._queue and size < MAX_PIPELINE_BYTES:
-                    item = self._queue.popleft()
-                    batch.append(item)
-                    size += len(item[1])
-                self._queued_bytes -= size
-                await self._send(batch)
-        finally:
-            self._sender = None
+    def publish(self, created: Sequence[tuple[EventDraft, Event]]) -> None:
+        """Queue the messages of one commit. Returns at once."""
+        for topic, message in frames_of(created):
+            self._lane(topic).put(topic, message)
 
-    async def _send(self, batch: Sequence[tuple[str, bytes]]) -> None:
-        started = perf_counter()
-        try:
-            async with self._client.pipeline(transaction=False) as pipe:
-                for topic, message in batch:
-                    pipe.publish(topic, message)
-                await pipe.execute(raise_on_error=True)
-        except REDIS_LOST as error:
-            if not self._failing:
-                _log.warning("Redis does not take messages (%s); watchers read from PostgreSQL meanwhile", error)
-            self._failing = True
-            _failed(len(batch), error)
-        else:
-            if self._failing:
-                _log.info("Redis takes messages again")
-            self._failing = False
-            telemetry.execute(
-                ("vibeseater", "broadcast", "published"),
-                {"count": len(batch), "bytes": sum(len(m) for _, m in batch), "duration": perf_counter() - started},
-            )
+    async def publish_paced(self, created: Sequence[tuple[EventDraft, Event]]) -> None:
+        """Queue the messages of a large commit piece by piece, waiting while much is queued."""
+        for first in range(0, len(created), PIECE):
+            self.publish(created[first : first + PIECE])
+            for lane in list(self._lanes.values()):
+                await lane.room()
 
+    async def close(self) -> None:
+        """Send what is queued, for two seconds at most."""
+        for lane in self._lanes.values():
+            await lane.close()
 
-def _failed(messages: int, error: object) -> None:
-    telemetry.execute(("vibeseater", "broadcast", "failed"), {"count": messages}, {"error": error})
+    def _lane(self, topic: str) -> Lane:
+        node = ""
+        if isinstance(self._client, RedisCluster):
+            try:
+                found = self._client.get_node_from_key(topic)
+                node = str(found.name) if found is not None else ""
+            except RedisError:
+                pass  # the client does not know now; its pipeline finds out, or fails
+        lane = self._lanes.get(node)
+        if lane is None:
+            lane = self._lanes[node] = Lane(self._client)
+        return lane
