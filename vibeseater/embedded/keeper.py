@@ -20,7 +20,7 @@ import time
 from typing import Any, Literal
 
 POLL = 0.1  # seconds between two looks at the locks and the server
-STRAGGLING = 5.0  # seconds that the children of a dead server may take to notice
+STRAGGLING = 2.0  # seconds that the children of a dead server may take to notice
 LOG_LIMIT = 4 * 1024 * 1024  # bytes of log until it is put aside
 
 # absent: nobody listens; silent: somebody does and says nothing; starting: it says that it can't serve yet.
@@ -81,8 +81,9 @@ class Keeper:
 
     def run(self) -> int:
         """Until nobody uses the server, or it fails at its first start."""
-        for ignored in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE):
-            signal.signal(ignored, signal.SIG_IGN)
+        for ignored in (signal.SIGHUP, signal.SIGINT):
+            # Not SIG_IGN, which the server would inherit: told to stop before it is fully up, it would not hear it.
+            signal.signal(ignored, lambda *_: None)
         signal.signal(signal.SIGTERM, self._terminate)
         adopted = self._lives() and self._listens_within(STRAGGLING)
         if not adopted:
@@ -227,17 +228,22 @@ class Keeper:
 
     def _stop(self) -> None:
         for number, seconds in self.task["stop"]:
+            end, again = time.monotonic() + seconds, 0.0
+            while self._lives() and time.monotonic() < end:
+                if time.monotonic() > again:  # a server on its way up may not hear the first time
+                    self._signal(self._main(), number)
+                    again = time.monotonic() + 1.0
+                time.sleep(0.005)
             if not self._lives():
                 return
-            if self.child is not None and self.child.poll() is None:
-                self._signal([self.child.pid], number)
-            else:
-                pids, main = self._pids(), self._main_pid()
-                self._signal([main] if main in pids and main is not None else pids, number)
-            end = time.monotonic() + seconds
-            while self._lives() and time.monotonic() < end:
-                time.sleep(0.005)
         self._end_stragglers()
+
+    def _main(self) -> list[int]:
+        """Whom to tell to stop: the main process, and where that is dead or can't be told, all."""
+        if self.child is not None and self.child.poll() is None:
+            return [self.child.pid]
+        pids, main = self._pids(), self._main_pid()
+        return [main] if main in pids and main is not None else pids
 
     def _tend_log(self) -> None:
         """Puts a log that has grown large aside. Server and keeper append to it, so it can be emptied under them."""

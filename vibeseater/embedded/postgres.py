@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -100,10 +101,11 @@ def _check(data: Path, account: Account) -> None:
 
 def _make(data: Path, programs: Path, account: Account) -> None:
     """Makes the data in a folder beside its place and renames it when it is complete: half-made data never counts."""
-    new = data.with_name("data.new")
+    for left in data.parent.glob(f"{data.name}.new-*"):  # by who was killed while at it; we hold the lock
+        # An initdb that outlived who started it may still be writing there: it has a folder of its own, to fail in.
+        shutil.rmtree(left, ignore_errors=True)
+    new = data.with_name(f"{data.name}.new-{secrets.token_hex(4)}")
     try:
-        if os.path.lexists(new):  # whoever was at it was killed; we hold the lock
-            shutil.rmtree(new)
         own_folder(new, account)
         _step(
             [

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import sys
 import threading
-from pathlib import Path
+from collections.abc import Sequence
 
 from vibeseater.errors import EmbeddedServerError
 from vibeseater.settings import Settings
@@ -76,15 +76,16 @@ async def acquire(settings: Settings, *, postgres: bool = True, redis: bool = Tr
             "Use WSL, or set VIBESEATER_DATABASE_URL and VIBESEATER_REDIS_URL."
         )
     wanted = {name: kind for name, kind in _kinds().items() if {"postgres": postgres, "redis": redis}[name]}
-    joining = [asyncio.ensure_future(_join(kind, settings.home)) for kind in wanted.values()]
+    given_up = threading.Event()
+    joining = [
+        asyncio.ensure_future(asyncio.to_thread(join, kind, settings.home, given_up.is_set)) for kind in wanted.values()
+    ]
     try:
-        parts = await asyncio.gather(*joining)
+        # Shielded, for a thread can't be cancelled: it is told, and what it has taken until then is given back.
+        parts = await asyncio.gather(*map(asyncio.shield, joining))
     except BaseException:
-        for task in joining:
-            task.cancel()
-        for done in await asyncio.gather(*joining, return_exceptions=True):
-            if isinstance(done, Part):
-                await asyncio.to_thread(done.leave)
+        given_up.set()
+        await asyncio.shield(asyncio.ensure_future(_give_back(joining)))
         raise
     return EmbeddedServers(dict(zip(wanted, parts, strict=True)))
 
@@ -93,14 +94,7 @@ def _kinds() -> dict[str, ServerKind]:
     return {"postgres": postgres, "redis": redis_server}
 
 
-async def _join(kind: ServerKind, home: Path) -> Part:
-    given_up = threading.Event()
-    joining = asyncio.ensure_future(asyncio.to_thread(join, kind, home, given_up.is_set))
-    try:
-        return await asyncio.shield(joining)
-    except asyncio.CancelledError:
-        # The thread can't be cancelled, but told; what it took until then is given back.
-        given_up.set()
-        with contextlib.suppress(EmbeddedServerError):
-            await asyncio.to_thread((await joining).leave)
-        raise
+async def _give_back(joining: Sequence[asyncio.Future[Part]]) -> None:
+    for done in await asyncio.gather(*joining, return_exceptions=True):
+        if isinstance(done, Part):
+            await asyncio.to_thread(done.leave)

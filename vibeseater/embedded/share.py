@@ -136,18 +136,18 @@ def _keep(kind: ServerKind, folder: Path, given_up: Callable[[], bool]) -> None:
         log, log_start = folder / "log", 0
         probed = reachable(folder / "server" / "run", kind.SOCKET) / kind.SOCKET
         spawned, end = False, time.monotonic() + _PATIENCE
-        while True:
+        while not given_up():
             lock = try_take(folder / "keeper.lock")
             if lock is not None:
-                if spawned:
-                    raise EmbeddedServerError(_failure(kind, folder, "ended at its start", log_start))
                 try:
+                    if spawned:
+                        raise EmbeddedServerError(_failure(kind, folder, "ended at its start", log_start))
                     log_start = _spawn(kind.task(folder), log, lock)
                 finally:
                     lock.free()  # the keeper holds it from here on
                 spawned = True
             answer = keeper.probe(kind.KIND, str(probed))
-            if answer == "ready" or given_up():
+            if answer == "ready":
                 return
             if answer == "starting":  # it recovers after a crash, which may take its time
                 end = time.monotonic() + _PATIENCE
