@@ -134,7 +134,7 @@ class StreamSession:
         events = self.seater.events
         rows, statistics, buckets = await asyncio.gather(
             events.list_events(self.stream, before=feed.position + 1, limit=state.cap),
-            events.get_realtime_statistics(self.stream),
+            events.get_realtime_statistics(self.stream, LONGEST),
             events.count_events_by_bucket(self.stream, LONGEST),
         )
 

@@ -76,7 +76,7 @@ class StreamState(param.Parameterized):
         self.position = 0
         self._pending: deque[Event] = deque()
         self._received = self._overrun = 0
-        self._counted_to = self._shown_to = 0
+        self._totalled_to = self._plotted_to = self._shown_to = 0
         self._windows = SourceWindows()
         self._all = SlidingRate(60)
         self._known: dict[str, Source] = {}
@@ -117,14 +117,13 @@ class StreamState(param.Parameterized):
         Args:
             position: where the feed begins; rows are at or before it, the feed's events behind it.
             rows: the newest events up to the position, newest first.
-            statistics: totals at that moment.
+            statistics: totals at that moment, `recent_events` over the same window as the buckets.
             buckets: counts by second and source within the last hour (`start`, `source_id`, `count`).
         """
-        self.position = self._counted_to = position
+        self.position = self._totalled_to = self._plotted_to = position
         self._totals.clear()
+        buckets = list(buckets)
         if statistics is not None:
-            # Statistics may already hold events that the feed is going to bring: those are counted once.
-            self._counted_to = max(position, statistics.total_events)
             for share in statistics.by_source:
                 key = source_key(share.source_id)
                 if share.total_events:
@@ -133,6 +132,11 @@ class StreamState(param.Parameterized):
                     self._last[key] = share.last_event_at.timestamp()
             if statistics.last_event_at is not None:
                 self._latest = statistics.last_event_at.timestamp()
+            # Both were read a moment after the position, and may hold events that the feed is going to bring. Positions
+            # have no gaps, so the sums tell up to which one each of them counted: what lies before is not counted again.
+            self._totalled_to = max(position, sum(self._totals.values()))
+            before_window = statistics.total_events - statistics.recent_events
+            self._plotted_to = max(position, before_window + sum(bucket.count for bucket in buckets))
         for bucket in buckets:
             self._count(source_key(bucket.source_id), bucket.start.timestamp(), bucket.count)
         self.show(rows)
@@ -147,8 +151,10 @@ class StreamState(param.Parameterized):
         for event in events:
             key = source_key(event.source_id)
             stored = event.inserted_at.timestamp()
-            if event.stream_seq > self._counted_to:
+            if event.stream_seq > self._plotted_to:
                 counts[key, int(min(stored, now))] += 1
+            if event.stream_seq > self._totalled_to:
+                self._totals[key] += 1
             self._last[key] = stored
             self._latest = stored
             if (not wanted or key == wanted) and event.stream_seq > self._shown_to:
@@ -158,7 +164,6 @@ class StreamState(param.Parameterized):
                 self._pending.append(event)
         for (key, second), n in counts.items():
             self._count(key, second, n)
-            self._totals[key] += n
         if events:
             self._received += len(events)
             self.position = max(self.position, events[-1].stream_seq)
@@ -178,7 +183,7 @@ class StreamState(param.Parameterized):
         skipped, self._overrun = self._overrun, 0
         self.param.update(
             fresh=fresh,
-            total=max(self.position, self._counted_to),
+            total=max(self.position, self._totalled_to),
             skipped=self.skipped + skipped,
             delivered=self._received,
             **self._last_event(time.time()),
@@ -219,7 +224,7 @@ class StreamState(param.Parameterized):
         self.rows = deque([*newer, *rows][: self.cap], maxlen=self.cap)
         self.param.update(
             resets=self.resets + 1,
-            total=max(self.position, self._counted_to),
+            total=max(self.position, self._totalled_to),
             **self._last_event(time.time()),
         )
 

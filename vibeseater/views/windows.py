@@ -59,9 +59,7 @@ class SourceWindows:
     def series(self, now: float, window: Window) -> Series:
         """The window's buckets up to the last complete second, aligned to the clock so that tops never flicker."""
         end = int(now // 1)  # the running second is left out: it would always look like a drop
-        first = -(
-            -(end - window.seconds) // window.bucket
-        )  # the number of the first bucket that is whole in the window
+        first = -(-(end - window.seconds) // window.bucket)  # the first bucket that lies wholly in the window
         last = (end - 1) // window.bucket
         edges = [number * window.bucket for number in range(first, last + 1)] + [end]
         # A bucket that has only just begun is divided by half its width at least, or its first event would be a peak.
