@@ -24,20 +24,20 @@ _REACH_SECONDS = 3.0  # to answer at all
 _FIRST_EVENT_SECONDS = 5.0  # from the start of a live source to its first event; then the recording is played instead
 
 _NETWORKS = {
-    "ak": "Alaska",
     "ci": "Southern California",
-    "hv": "Hawaii",
-    "mb": "Montana",
     "nc": "Northern California",
-    "nm": "New Madrid",
+    "ak": "Alaska",
     "nn": "Nevada",
-    "pr": "Puerto Rico",
-    "se": "Southeastern U.S.",
     "us": "USGS, worldwide",
-    "uu": "Utah",
+    "pr": "Puerto Rico",
     "uw": "Pacific Northwest",
+    "hv": "Hawaii",
+    "uu": "Utah",
+    "mb": "Montana",
+    "nm": "New Madrid",
+    "se": "Southeastern U.S.",
 }
-"""The seismic networks of the recording, by the code that each quake carries."""
+"""The seismic networks of the recording, by their code; the busiest first, as colours are given out in this order."""
 
 
 class _Part(NamedTuple):
@@ -93,10 +93,12 @@ class Demo(NamedTuple):
 
     Attributes:
         stream: it is live, and events are coming in.
+        since: its position before it was started.
         told: in a few words what it is; begins with `live` or `a recording`.
     """
 
     stream: Stream
+    since: int
     told: str
 
 
@@ -111,12 +113,11 @@ async def open_demo(seater: VibeSeater, *, offline: bool = False) -> Demo:
     live = () if offline else (_WIKIPEDIA, _USGS)
     answers = await asyncio.gather(*(_reachable(show.host) for show in live))
     for show in (show for show, answered in zip(live, answers, strict=True) if answered):
-        stream = await _start(seater, show)
-        if await _moves(seater, stream):
-            return Demo(stream, show.told)
-        await seater.streaming.stop_stream(stream)
-    show = _recorded()
-    return Demo(await _start(seater, show), show.told)
+        demo = await _start(seater, show)
+        if await _moves(seater, demo):
+            return demo
+        await seater.streaming.stop_stream(demo.stream)
+    return await _start(seater, _recorded())
 
 
 async def _reachable(host: str | None) -> bool:
@@ -132,7 +133,7 @@ async def _reachable(host: str | None) -> bool:
     return True
 
 
-async def _start(seater: VibeSeater, show: _Show) -> Stream:
+async def _start(seater: VibeSeater, show: _Show) -> Demo:
     """The show's stream, found or made, its sources made whole, and live."""
     try:
         stream = await seater.streams.get_stream(show.slug)
@@ -142,14 +143,13 @@ async def _start(seater: VibeSeater, show: _Show) -> Stream:
     for part in show.parts:
         if part.name not in present:
             await seater.sources.create_source(stream, type=part.type, name=part.name, config=part.config)
-    await seater.streaming.start_stream(stream)
-    return await seater.streams.get_stream(stream)
+    return Demo(await seater.streaming.start_stream(stream), stream.stream_seq, show.told)
 
 
-async def _moves(seater: VibeSeater, stream: Stream) -> bool:
+async def _moves(seater: VibeSeater, demo: Demo) -> bool:
     """Whether an event comes, soon."""
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_FIRST_EVENT_SECONDS), seater.subscribe(stream) as feed:
+        async with asyncio.timeout(_FIRST_EVENT_SECONDS), seater.subscribe(demo.stream, since=demo.since) as feed:
             async for _ in feed:
                 return True
     return False

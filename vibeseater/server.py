@@ -195,6 +195,12 @@ async def serve(
         await runtime.close_shared_seater()
 
 
+def _log_failure(handler: RequestHandler) -> None:
+    """Log requests that failed by our fault. What a visitor mistypes is no news to whoever runs the server."""
+    if handler.get_status() >= 500 and not isinstance(handler, _Ready):
+        _log.error("%d %s", handler.get_status(), handler.request.path)
+
+
 class _Web:
     """The HTTP server and its sessions."""
 
@@ -209,6 +215,7 @@ class _Web:
                 (r"/readyz", _Ready, {"seater": seater}),
             ],
             use_index=False,
+            log_function=_log_failure,
         )
         self._http = HTTPServer(self._tornado)
         self._server = BaseServer(IOLoop.current(), self._tornado, self._http)
@@ -217,14 +224,17 @@ class _Web:
 
     async def aclose(self) -> None:
         """Stop listening, end every session (so that its feeds are closed), and let the pages' hooks run."""
+        # Two things have no public way in Bokeh: to close the websockets, and to end sessions before their time.
+        clients = list(self._tornado._clients)
         self._server.stop()
+        for client in clients:
+            client._socket.close(1001, "the server ends")
         await self._http.close_all_connections()
         patience = time.monotonic() + _CLOSING_SECONDS
-        # Bokeh hears of the closed websockets in turns of the loop that follow, and tells nobody.
+        # They are closed when the browsers have answered, of which nobody is told.
         while any(one.connection_count for one in self._server.get_sessions()) and time.monotonic() < patience:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         for context in self._tornado.applications.values():
-            # Bokeh ends sessions by a timer only, and has no public way to do it now.
             await context._cleanup_sessions(-1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import signal
 import socket
@@ -63,6 +64,27 @@ async def test_only_its_own_pages_may_open_its_websockets(commands: Commands, ho
         else:
             async with connecting as websocket:
                 assert "ACK" in str(await websocket.receive(timeout=20))
+
+
+async def test_a_page_that_is_open_is_let_go_at_the_end(commands: Commands, seater: VibeSeater) -> None:
+    """Its websocket is closed by the server's word, and the end does not wait for the page."""
+    stream = await seater.streams.create_stream(title="s")
+    async with served(commands) as (server, url), aiohttp.ClientSession() as session:
+        page = await (await session.get(f"{url}/stream?id={stream.id}")).text()
+        token = page.split('"token":"', 1)[1].split('"', 1)[0]
+        async with session.ws_connect(f"{url}/stream/ws", origin=url, protocols=("bokeh", token)) as websocket:
+            assert "ACK" in str(await websocket.receive(timeout=20))
+            begun = time.monotonic()
+            ending = asyncio.create_task(server.done(send=signal.SIGTERM))
+            while (message := await websocket.receive(timeout=20)).type not in (
+                aiohttp.WSMsgType.CLOSE,
+                aiohttp.WSMsgType.CLOSED,
+            ):
+                pass
+            assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1001)
+            done = await ending
+    assert (done.code, done.err) == (0, "")
+    assert time.monotonic() - begun < 5
 
 
 async def test_it_is_not_ready_while_redis_is_away(commands: Commands, throwaway_redis: ThrowawayRedis) -> None:
@@ -130,6 +152,7 @@ async def test_a_server_process_that_is_killed_gets_a_successor(commands: Comman
     async with served(commands, "--num-procs", "2") as (server, url):
         parent = psutil.Process(server.process.pid)
 
+        await eventually(lambda: len(parent.children()) == 2)
         victim = parent.children()[0]
         await eventually(lambda: _age(victim) > 6.0)
         victim.kill()

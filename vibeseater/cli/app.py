@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, str] = {
     "replay": "Print a stream's past events at the pace at which they happened.",
     "import": "Read events from a JSON Lines file into a stream.",
     "export": "Write a stream's events as JSON Lines or CSV.",
+    "bench": "Measure how fast it is, each figure beside its own bound.",
     "doctor": "Show what is used, and what is wrong with its cure.",
     "migrate": "Bring the database's schema to what this version needs.",
 }

@@ -74,15 +74,17 @@ def _bound(port: int | None) -> Bound:
 
 async def _count(seater: VibeSeater, shown: Demo) -> None:
     """Tell of the first event, and at a terminal go on counting, until cancelled."""
-    begun = (await seater.streams.get_stream(shown.stream)).stream_seq
-    told = False
-    while True:
-        await asyncio.sleep(1.0)
-        figures = await seater.events.get_realtime_statistics(shown.stream, window=10)
-        come = figures.total_events - begun
-        if sys.stderr.isatty():
-            sys.stderr.write(f"\r\x1b[2K{come:,} events so far, {figures.event_rate:.1f} /s")
+    async with seater.subscribe(shown.stream, since=shown.since) as feed:
+        await anext(feed)
+    note("Events are arriving.")
+    if not sys.stderr.isatty():
+        await asyncio.Event().wait()
+    try:
+        while True:
+            figures = await seater.events.get_realtime_statistics(shown.stream, window=10)
+            come = figures.total_events - shown.since
+            sys.stderr.write(f"\r\x1b[2K{come:,} events so far, {figures.event_rate:.1f} per second ")
             sys.stderr.flush()
-        elif come and not told:
-            note("Events are arriving.")
-            told = True
+            await asyncio.sleep(1.0)
+    finally:
+        sys.stderr.write("\n")

@@ -47,8 +47,9 @@ def ingest(
 ) -> None:
     """Run the sources of each STREAM, an id or a slug, until Ctrl-C; and tell how they fare.
 
-    With a FILE (CSV or JSON Lines) behind the stream, its rows become events, and the command ends with the file. A
-    stream that was not live before is stopped at the end.
+    With a FILE (CSV or JSON Lines) behind the stream, its rows become events, and the command ends with the file;
+    --config tells of its columns, as {"time": "departure", "title": "flight"}. A stream that was not live before is
+    stopped at the end.
     """
     names, files = list(stream[:1]), [each for each in stream[1:] if _is_path(each)]
     names += [each for each in stream[1:] if each not in files]
@@ -59,9 +60,11 @@ def ingest(
         raise click.UsageError("Name streams, or give --all.")
     if (files or source_type is not None) and len(names) != 1:
         raise click.UsageError("A source or a file goes into one stream.")
-    if settings and source_type is None:
-        raise click.UsageError("--url and --config belong to --type.")
-    wanted = [_Wanted("file", {"path": str(_absolute(file))}, Path(file).name, make=True) for file in files]
+    if settings and source_type is None and not files:
+        raise click.UsageError("--url and --config belong to --type or to a FILE.")
+    if source_type is not None and files:
+        raise click.UsageError("Give either --type or a FILE.")
+    wanted = [_Wanted("file", {"path": _absolute(file), **settings}, Path(file).name, make=True) for file in files]
     if source_type is not None:
         wanted.append(_Wanted(source_type, settings, name or settings.get("url") or source_type, make))
     for each in wanted:  # before anything is made
@@ -88,18 +91,20 @@ def _is_path(text: str) -> bool:
     return "." in text or "/" in text or os.sep in text  # none of which stands in a slug or an id
 
 
-def _absolute(file: str) -> Path:
+def _absolute(file: str) -> str:
     path = Path(file).absolute()
     if not path.is_file():
         raise InputError("file", file, "no such file", "Mend the path")
-    return path
+    return str(path)
 
 
 async def _source(seater: VibeSeater, stream: Stream, wanted: _Wanted) -> Source:
-    """The stream's source of that type and configuration (of that type, where none was given), found or made."""
-    config = validate_config(wanted.type, wanted.config)
+    """The stream's source of that type which has what was given of the configuration, found or made."""
+    given = validate_config(wanted.type, wanted.config).items()
     for one in await seater.sources.list_sources(stream):
-        if one.type == wanted.type and (one.config == config or not config):
+        if one.type == wanted.type and all(
+            field in one.config and one.config[field] == value for field, value in given
+        ):
             return one
     if not wanted.make:
         problem = f"the stream {stream.slug!r} has no such {wanted.type} source"
