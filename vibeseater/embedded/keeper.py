@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -260,6 +261,8 @@ def main() -> None:
     if os.fork():
         os._exit(0)  # whoever started it waits for this process, and never gets a zombie
     os.umask(0o077)
+    with contextlib.suppress(ValueError, OSError):  # a server that aborts must not fill its folder with memory images
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     keeper = Keeper(task)
     keeper._tend_log()
     try:
