@@ -6,6 +6,8 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from numbers import Integral
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -19,6 +21,7 @@ from vibeseater.models import Source, Stream
 __all__ = [
     "EventDraft",
     "check_limit",
+    "check_position",
     "check_text",
     "check_time",
     "check_url",
@@ -35,8 +38,12 @@ FURTHEST = timedelta(days=36525)
 """How far ahead of now (a hundred years) a time may lie before it is called absurd."""
 
 LONGEST_TYPE = 200
-LONGEST_EXTERNAL_ID = 1000  # characters; a key of PostgreSQL's B-tree must stay under 2,700 bytes
+LONGEST_EXTERNAL_ID = 1000
+LARGEST_KEY = 2500
+"""Bytes of an external_id: a key of PostgreSQL's B-tree, ids and all, must stay under 2,700."""
 LONGEST_TITLE = 500
+DEEPEST = 100
+"""Levels of dicts and lists: every reader, however deep its own calls, must be able to take them apart again."""
 
 _encoder = msgspec.json.Encoder()
 
@@ -86,25 +93,42 @@ def draft_event(values: Mapping[str, Any], *, max_bytes: int) -> EventDraft:
         event_type=check_text("event_type", values["event_type"], LONGEST_TYPE),
         content=encode_object("content", values["content"], max_bytes),
         occurred_at=None if occurred_at is None else check_time("occurred_at", occurred_at),
-        external_id=None if external_id is None else check_text("external_id", external_id, LONGEST_EXTERNAL_ID),
+        external_id=None if external_id is None else _check_external_id(external_id),
         metadata=b"{}"
         if not metadata and isinstance(metadata, dict | None)
         else encode_object("metadata", metadata, max_bytes),
     )
 
 
+def _check_external_id(value: object) -> str:
+    text = check_text("external_id", value, LONGEST_EXTERNAL_ID)
+    if len(size := text.encode()) > LARGEST_KEY:
+        raise InputError(
+            "external_id", value, f"{len(size):,} bytes long", f"Keep it within {LARGEST_KEY:,}; a hash of it will do"
+        )
+    return text
+
+
 def to_id(field: str, value: Stream | Source | UUID | str) -> UUID:
     """The id that a Stream, a Source, a UUID or a UUID's text stands for."""
+    kind = field.removesuffix("_id")
     if isinstance(value, UUID):
         return value
     if isinstance(value, Stream | Source):
-        return value.id
+        if kind == type(value).__name__.lower():
+            return value.id
+        raise InputError(
+            field, str(value.id), f"the id of a {type(value).__name__}, not of a {kind}", f"Give the {kind}'s id"
+        )
     if isinstance(value, str):
         try:
             return UUID(value)
         except ValueError:
             pass
-    raise InputError(field, value, "not an id", "Give the stream's or source's id (a UUID), or the object itself")
+    cure = f"Give the {kind}'s id, a UUID"
+    if kind == "stream":
+        cure += "; look a slug up with `await seater.streams.get_stream(slug)`"
+    raise InputError(field, value, "not an id", cure)
 
 
 def check_text(field: str, value: object, longest: int, *, empty: bool = False) -> str:
@@ -134,19 +158,15 @@ def encode_object(field: str, value: object, max_bytes: int) -> bytes:
     """A JSON object, encoded.
 
     Raises:
-        InputError: not a dict, not JSON, too large, or text that PostgreSQL can't hold.
+        InputError: not a dict, not JSON, too large, too deep, or text that PostgreSQL can't hold.
     """
     if not isinstance(value, Mapping):
         raise InputError(field, value, f"not a JSON object but {type(value).__name__}", 'Give a dict, as {"title": …}')
     try:
         encoded = _encoder.encode(value)
-    except UnicodeEncodeError:
-        _walk(field, value, "")
-        raise InputError(field, value, "holds text that is not Unicode", "Decode it properly before") from None
     except (TypeError, ValueError, RecursionError, OverflowError) as error:
-        raise InputError(
-            field, value, f"not JSON ({error})", "Use dicts, lists, text, numbers, booleans, None"
-        ) from None
+        _look_closely(field, value)
+        raise InputError(field, value, f"not JSON ({error})", _JSON_CURE) from None
     if len(encoded) > max_bytes:
         raise InputError(
             field,
@@ -154,45 +174,104 @@ def encode_object(field: str, value: object, max_bytes: int) -> bytes:
             f"{len(encoded):,} bytes as JSON",
             f"Keep it within {max_bytes:,} (VIBESEATER_MAX_CONTENT_BYTES), or store a link",
         )
-    # Both are looked for in the bytes first, since walking every object would cost more than encoding it:
-    # NaN and infinity are encoded as null, and NUL as \u0000.
-    if b"null" in encoded or b"\\u0000" in encoded:
-        _walk(field, value, "")
-    if len(encoded) > 1000 and _LONG_NUMBER.search(encoded):
-        _walk(field, value, "")
+    if _suspicious(encoded):
+        _look_closely(field, value)
+    if _EXPONENT.search(encoded) and _FLOAT_WITH_EXPONENT.search(encoded):
+        encoded = _encoder.encode(_as_postgres_reads(msgspec.json.decode(encoded)))
     return encoded
 
 
+_JSON_CURE = "Use dicts with text as keys, lists, text, numbers, booleans, None"
+_PLAIN = (str, int, float, bool, type(None))
 _LARGEST_INTEGER = 10**1000  # far under what numeric holds, far over what anybody counts
-_LONG_NUMBER = re.compile(rb"[0-9]{1000}")
+_BLOCK = 500  # bytes; a number of 1,000 digits covers at least one block as a whole
+
+# The first is quick and finds candidates, also within text; the second looks closely.
+_EXPONENT = re.compile(rb"e(?<=[0-9]e)[1-9][0-9]")
+_FLOAT_WITH_EXPONENT = re.compile(rb"[:,\[]-?[0-9]+(?:\.[0-9]+)?e[1-9][0-9]")
 
 
-def _walk(field: str, value: object, path: str) -> None:
-    where = f"{field}{path}"
+def _suspicious(encoded: bytes) -> bool:
+    """Whether there may be a fault: looked for in the bytes, since walking every object costs more than encoding it.
+
+    NaN and infinity are encoded as null, and NUL as \\u0000.
+    """
+    return (
+        b"null" in encoded
+        or b"\\u0000" in encoded
+        or (len(encoded) > 2 * DEEPEST and encoded.count(b"{") + encoded.count(b"[") > DEEPEST)
+        or (len(encoded) > 1000 and any(encoded[at : at + _BLOCK].isdigit() for at in range(0, len(encoded), _BLOCK)))
+    )
+
+
+class _TooDeepError(Exception):
+    """Nested beyond `DEEPEST`."""
+
+
+def _look_closely(field: str, value: object) -> None:
+    try:
+        _find_fault(field, value)
+    except _TooDeepError:
+        raise InputError(field, value, f"nested more than {DEEPEST} deep, or holds itself", "Flatten it") from None
+
+
+def _find_fault(where: str, value: object, depth: int = 1) -> None:
+    """Raise for the first thing that can't be stored, naming where in the object it stands."""
     if isinstance(value, str):
         _check_characters(where, value)
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise InputError(where, value, "not a JSON number", "Use None for what is unknown")
-    elif isinstance(value, int) and abs(value) > _LARGEST_INTEGER:
-        raise InputError(where, value, "too large a number", "Give it as text")
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            _walk(f"{field}{path}", key, "")
-            _walk(field, item, f"{path}.{shown(key)}")
-    elif isinstance(value, list | tuple | set | frozenset):
-        for index, item in enumerate(value):
-            _walk(field, item, f"{path}[{index}]")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise InputError(where, value, "not a JSON number", "Use None for what is unknown")
+    elif isinstance(value, int):
+        if abs(value) > _LARGEST_INTEGER:
+            raise InputError(where, value, "too large a number", "Give it as text")
+    elif isinstance(value, Mapping | list | tuple | set | frozenset):
+        if depth > DEEPEST:
+            raise _TooDeepError
+        items = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for key, item in items:
+            if isinstance(key, str):
+                _check_characters(where, key)
+            _find_fault(_path(where, key), item, depth + 1)
+        return
+    if type(value) not in _PLAIN:
+        try:
+            _encoder.encode(value)
+        except (TypeError, ValueError, RecursionError, OverflowError):
+            cure = "Convert it with .item()" if hasattr(value, "item") else _JSON_CURE  # numpy's, most likely
+            raise InputError(where, value, f"not JSON but {type(value).__name__}", cure) from None
+
+
+def _path(where: str, key: object) -> str:
+    return f"{where}.{key}" if isinstance(key, str) and key.isidentifier() else f"{where}[{shown(key)}]"
+
+
+def _as_postgres_reads(value: Any) -> Any:
+    """Numbers as PostgreSQL gives them back: it keeps decimals, so 1e300 comes back as an integer of 301 digits.
+
+    What is broadcast must equal what is read later.
+    """
+    if isinstance(value, float):
+        return int(Decimal(repr(value))) if abs(value) >= 1e16 else value
+    if isinstance(value, dict):
+        return {key: _as_postgres_reads(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_as_postgres_reads(item) for item in value]
+    return value
 
 
 def check_time(field: str, value: object) -> datetime:
     """A moment: an aware datetime, or ISO 8601 text with an offset; returned in UTC."""
     if isinstance(value, str):
         try:
-            value = datetime.fromisoformat(value.strip())
+            parsed = datetime.fromisoformat(value.strip())
         except ValueError:
             raise InputError(
                 field, value, "not a time", "Give a datetime, or ISO 8601 text such as '2026-01-31T12:00:00Z'"
             ) from None
+        if parsed.tzinfo is None:
+            raise InputError(field, value, "has no time zone", f"Write '{parsed.isoformat()}Z' if it is UTC")
+        value = parsed
     if not isinstance(value, datetime):
         raise InputError(field, value, f"not a time but {type(value).__name__}", "Give a datetime with a time zone")
     if value.tzinfo is None or value.utcoffset() is None:
@@ -227,9 +306,16 @@ def check_url(field: str, value: object, *, schemes: tuple[str, ...] = ("http", 
 
 def check_limit(value: object, *, field: str = "limit", largest: int = 1_000_000) -> int:
     """A number of rows: 1 to `largest`."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= largest:
+    if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= int(value) <= largest:
         raise InputError(field, value, "not a number of rows", f"Give an int from 1 to {largest:,}")
-    return value
+    return int(value)
+
+
+def check_position(field: str, value: object) -> int:
+    """A position: 0 (before the first event) or more; numpy's integers too."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or not 0 <= int(value) < 2**63:
+        raise InputError(field, value, "not a position", "Give a whole number from 0 on")
+    return int(value)
 
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -241,8 +327,10 @@ def duration(field: str, value: object) -> float:
     seconds: float | None = None
     if isinstance(value, timedelta):
         seconds = value.total_seconds()
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        seconds = float(value)
+    elif isinstance(value, float):
+        seconds = value
+    elif not isinstance(value, bool) and isinstance(value, Integral):
+        seconds = float(min(int(value), 10**10))
     elif isinstance(value, str) and (match := _DURATION.fullmatch(value.strip())):
         seconds = float(match[1]) * _UNITS[match[2]]
     if seconds is None or not 0 < seconds < 1e10:

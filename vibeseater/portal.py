@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from vibeseater.errors import WrongLoopError
+from vibeseater.errors import InputError, WrongLoopError
 
 __all__ = ["run"]
 
@@ -17,8 +17,11 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end, in scripts; returns what it returns.
 
     Raises:
+        InputError: it is no coroutine: `run(main)` instead of `run(main())`.
         WrongLoopError: an event loop runs already, as in a notebook: write `await main()` there.
     """
+    if not asyncio.iscoroutine(main):
+        raise InputError("main", main, f"not a coroutine but {type(main).__name__}", "Call it: run(main())")
     try:
         asyncio.get_running_loop()
     except RuntimeError:

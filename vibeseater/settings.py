@@ -75,7 +75,7 @@ def load_settings(
             values[field] = (text, PREFIX + field.upper())
     for field, value in given.items():
         if value is not None:
-            values[field] = (value, f"{field}=")
+            values[field] = (value, f"connect({field}=…)")
     return _checked(values)
 
 
@@ -135,8 +135,10 @@ def _check_url(url: str, where: str, schemes: tuple[str, ...]) -> None:
         )
 
 
-def without_secrets(url: str) -> str:
+def without_secrets(url: object) -> str:
     """The URL with its password replaced by `***`, fit for logs and messages."""
+    if not isinstance(url, str):
+        return "***"
     try:
         parts = urlsplit(url)
         password = parts.password

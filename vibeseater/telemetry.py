@@ -8,6 +8,7 @@ the others go on, and the handler itself stays attached.
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -48,12 +49,14 @@ def attach(handler_id: str, event_name: EventName, handler: Handler, config: Any
     Raises:
         InputError: the id is taken, or an argument is of the wrong kind.
     """
-    if isinstance(event_name, str) or not all(isinstance(part, str) for part in event_name):
+    if not isinstance(event_name, tuple | list) or not all(isinstance(part, str) for part in event_name):
         raise InputError(
             "event_name", event_name, "not a tuple of strings", "Write ('vibeseater', 'events', 'created')"
         )
     if not callable(handler):
         raise InputError("handler", handler, "can't be called", "Give a function of four arguments")
+    if inspect.iscoroutinefunction(handler):
+        raise InputError("handler", handler, "async: nobody would await it", "Give a plain function that starts a task")
     if any(item.handler_id == handler_id for item in handlers()):
         raise InputError("handler_id", handler_id, "already attached", "Detach it first, or choose another id")
     name = tuple(event_name)

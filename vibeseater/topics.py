@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Literal, NamedTuple
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from vibeseater.errors import InputError
 __all__ = ["Topic", "parse_topic", "source_topic", "stream_topic"]
 
 Kind = Literal["stream", "source"]
+_KINDS: tuple[Kind, ...] = ("stream", "source")
 
 
 class Topic(NamedTuple):
@@ -38,10 +40,9 @@ def parse_topic(text: str) -> Topic:
     Raises:
         InputError: the text is no topic.
     """
-    kind, _, rest = text.partition(":")
-    if kind == "stream" or kind == "source":
-        try:
-            return Topic(kind, UUID(rest))
-        except ValueError:
-            pass
+    prefix, _, rest = str(text).partition(":")
+    for kind in _KINDS:
+        if prefix == kind:
+            with contextlib.suppress(ValueError):
+                return Topic(kind, UUID(rest))
     raise InputError("topic", text, "not a topic", "Topics read 'stream:<id>' or 'source:<id>', the id being a UUID")

@@ -75,4 +75,7 @@ def decode_frame(message: bytes) -> Frame:
     Raises:
         msgspec.DecodeError: it is no such message.
     """
-    return _decoder.decode(message)
+    try:
+        return _decoder.decode(message)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(str(error)) from error

@@ -16,11 +16,11 @@ from typing import Protocol
 import msgspec
 
 from vibeseater import telemetry
+from vibeseater.broadcast.incoming import runs_of
 from vibeseater.broadcast.listener import Listener, OnMessage
 from vibeseater.errors import VibeSeaterError
 from vibeseater.models import Event
 from vibeseater.topics import Topic
-from vibeseater.wire import decode_frame
 
 __all__ = ["Hub", "Watcher"]
 
@@ -34,15 +34,18 @@ MakeListener = Callable[[OnMessage, Callable[[], None]], Listener]
 
 
 class Watcher(Protocol):
-    """What the Hub asks of a feed. Both calls return at once and never raise."""
+    """What the Hub asks of a feed. The calls return at once and never raise."""
 
     tail: int
 
     def receive(self, events: tuple[Event, ...]) -> None:
-        """A message came: events of one commit, in order."""
+        """A message came: events of one commit, in order, without a gap."""
 
     def counted(self, counter: int | None, tail: int) -> None:
         """PostgreSQL's counter of the topic (None: the topic is gone), and the feed's tail when it was asked for."""
+
+    def hub_closed(self) -> None:
+        """Nothing comes any more."""
 
 
 class Hub:
@@ -57,7 +60,7 @@ class Hub:
         self._listener = make_listener(self._hand_out, self._on_connected)
         self._read_counters = read_counters
         self._watchers: dict[Topic, list[Watcher]] = {}
-        self._by_channel: dict[bytes, list[Watcher]] = {}  # the same lists, as Redis names them
+        self._by_channel: dict[bytes, tuple[Topic, list[Watcher]]] = {}  # the same lists, as Redis names them
         self._check_task: asyncio.Task[None] | None = None
         self._check_now = asyncio.Event()
         self.checked = True
@@ -78,7 +81,8 @@ class Hub:
             self._check_task = asyncio.create_task(self._check(), name="vibeseater-hub")
         watchers = self._watchers.get(topic)
         if watchers is None:
-            watchers = self._watchers[topic] = self._by_channel[str(topic).encode()] = []
+            watchers = self._watchers[topic] = []
+            self._by_channel[str(topic).encode()] = topic, watchers
         watchers.append(watcher)
         try:
             await self._listener.subscribe(str(topic))
@@ -99,7 +103,10 @@ class Hub:
         self._check_now.set()
 
     async def close(self) -> None:
-        """Stop listening."""
+        """Stop listening; every feed ends."""
+        for watchers in list(self._watchers.values()):
+            for watcher in list(watchers):
+                watcher.hub_closed()
         task, self._check_task = self._check_task, None
         if task is not None:
             task.cancel()
@@ -111,18 +118,18 @@ class Hub:
         self.check_soon()  # what came while nobody listened
 
     def _hand_out(self, channel: bytes, data: bytes) -> None:
-        watchers = self._by_channel.get(channel)
-        if not watchers:
+        found = self._by_channel.get(channel)
+        if found is None:
             return
+        topic, watchers = found
         try:
-            events = decode_frame(data).events
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            runs = runs_of(topic, data)
+        except msgspec.DecodeError as error:
             # Somebody else speaks on our topic. It is no event of ours; PostgreSQL tells what is.
-            name = channel.decode(errors="replace")
-            _log.warning("A message on %s is not ours (%s); it is passed over", name, error)
-            telemetry.execute(("vibeseater", "hub", "garbage"), {"count": 1}, {"topic": name})
+            _log.warning("A message on %s is not ours (%s); it is passed over", topic, error)
+            telemetry.execute(("vibeseater", "hub", "garbage"), {"count": 1}, {"topic": str(topic)})
             return
-        if events:
+        for events in runs:
             for watcher in watchers:
                 watcher.receive(events)
 

@@ -59,6 +59,10 @@ class Feed(ABC):
     def _position_of(self, event: Event) -> int:
         """The event's position in the topic."""
 
+    def _let_go(self) -> None:
+        """Forget what was read and not handed over yet."""
+        self._current, self._index = (), 0
+
     async def batches(self) -> AsyncIterator[Sequence[Event]]:
         """Everything that is there, as sequences of at least one event; waits where there is nothing. Read only."""
         while (events := await self._take()) is not None:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 from vibeseater import telemetry
 from vibeseater.broadcast.hub import Hub
-from vibeseater.errors import FeedError, PositionAheadError, UnreachableError
+from vibeseater.errors import ClosedError, FeedError, PositionAheadError, UnreachableError
 from vibeseater.feeds.base import Feed, FeedState
 from vibeseater.feeds.since import Since, resolve_since
 from vibeseater.models import Event, FeedStats
@@ -88,10 +88,15 @@ class LiveFeed(Feed):
 
         Raises:
             InputError: `since` or the topic does not fit.
+            ClosedError: the feed, or its VibeSeater, was closed.
+            WrongLoopError: its VibeSeater was connected in another event loop.
             PositionAheadError: `since` lies beyond what is stored.
         """
-        if self._opened or self._closed:
+        if self._closed:
+            raise ClosedError("This feed was closed. Subscribe again, with since= its position to go on from there.")
+        if self._opened:
             return
+        self._pool.check_usable()
         await self._hub.watch(self.topic, self)
         position, counter = await resolve_since(self._pool, self.topic, self._since)
         self.position = self.tail = position
@@ -107,6 +112,7 @@ class LiveFeed(Feed):
         self._wake.set()
         self._buffer.clear()
         self._early.clear()
+        self._let_go()
         if self._reorder_timer is not None:
             self._reorder_timer.cancel()
         await self._hub.unwatch(self.topic, self)
@@ -145,6 +151,12 @@ class LiveFeed(Feed):
         elif counter > self._counter:
             self._counter = counter
             self._wake.set()
+
+    def hub_closed(self) -> None:
+        """The VibeSeater was closed: end, with what was not handed over yet still to be had from PostgreSQL."""
+        self._closed = True
+        self._let_go()
+        self._wake.set()
 
     def _append(self, events: Sequence[Event], last: int) -> None:
         if self._buffered + len(events) > MAX_BUFFERED:
@@ -236,7 +248,9 @@ class LiveFeed(Feed):
                 return ()
             start = self.tail
             events = await read_after(self._pool, self.topic, start, counter, PAGE)
-        except UnreachableError as error:
+        except (UnreachableError, ClosedError) as error:
+            if self._closed:
+                return ()
             if not self._away:
                 _log.warning("%s: PostgreSQL is away, trying again: %s", self.topic, error)
             self._away = True

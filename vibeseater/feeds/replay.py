@@ -8,11 +8,12 @@ from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from vibeseater.errors import InputError
+from vibeseater.errors import ClosedError, InputError, NotFoundError
 from vibeseater.feeds.base import Feed, FeedState
 from vibeseater.inputs import check_time
 from vibeseater.models import Event
 from vibeseater.store.pool import Pool
+from vibeseater.store.positions import counters
 from vibeseater.store.window import bounds, read_window
 from vibeseater.topics import Topic
 
@@ -78,9 +79,18 @@ class ReplayFeed(Feed):
         return min(self._moment + timedelta(seconds=passed), self.end_time)
 
     async def start(self) -> None:
-        """Find the window's bounds, and play."""
+        """Find the window's bounds, and play.
+
+        Raises:
+            NotFoundError: there is no such stream or source.
+            ClosedError: the replay, or its VibeSeater, was closed.
+        """
+        if self._state == "closed":
+            raise ClosedError("This replay was closed. Make another.")
         if self._state != "new":
             return
+        if self.topic not in await counters(self._pool, [self.topic]):
+            raise NotFoundError("topic", str(self.topic), f"no such {self.topic.kind}", "It was deleted, or never was")
         first, last = self._bounds
         if first is None or last is None:
             now = datetime.now(UTC)
@@ -118,12 +128,13 @@ class ReplayFeed(Feed):
         """End: a consumer that waits is woken, and its iteration ends."""
         self._state = "closed"
         self._ahead.clear()
+        self._let_go()
         self._wake.set()
 
     def _begin_at(self, moment: datetime) -> None:
         self._generation += 1
         self._ahead.clear()
-        self._current, self._index = (), 0
+        self._let_go()
         self._read_from, self._read_all = (moment, 0), False
         self._set_clock(moment)
         self._wake.set()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from numbers import Integral
 
 from vibeseater.errors import InputError, NotFoundError, PositionAheadError
-from vibeseater.inputs import check_time, duration
+from vibeseater.inputs import check_position, check_time, duration
 from vibeseater.store.pool import Pool
 from vibeseater.store.positions import counters, position_at
 from vibeseater.topics import Topic
@@ -42,19 +43,30 @@ async def resolve_since(pool: Pool, topic: Topic, since: Since) -> tuple[int, in
     return moment, counter
 
 
-def _check(since: Since) -> int | datetime:
+_POSITION = re.compile(r"[0-9]{1,18}")
+_TIME = re.compile(r"[0-9]{4}-?[0-9W]")
+_SPAN = re.compile(r"[0-9]+(\.[0-9]+)?\s*(ms|s|m|h|d|w)")
+
+
+def _check(since: object) -> int | datetime:
+    """A position, or a moment."""
     if since is None:
         return 0
-    if isinstance(since, bool):
-        raise InputError("since", since, "not a position", "Give a position, a datetime, text like '5m', or 0")
-    if isinstance(since, int):
-        if since < 0:
-            raise InputError("since", since, "a negative position", "Give 0 for everything, or a feed's position")
-        return since
+    if not isinstance(since, bool) and isinstance(since, Integral):  # numpy's integers too
+        return check_position("since", since)
     if isinstance(since, datetime):
         return check_time("since", since)
-    if isinstance(since, str) and re.fullmatch(r"\d+", since.strip()):
-        return int(since)
-    if isinstance(since, str) and not re.fullmatch(r"[\d.]+\s*\w{1,2}", since.strip()):
+    text = since.strip() if isinstance(since, str) else ""
+    if _POSITION.fullmatch(text):
+        return int(text)
+    if _TIME.match(text):
         return check_time("since", since)
-    return datetime.now(UTC) - timedelta(seconds=duration("since", since))
+    if isinstance(since, timedelta) or _SPAN.fullmatch(text):
+        return datetime.now(UTC) - timedelta(seconds=duration("since", since))
+    raise InputError(
+        "since",
+        since,
+        "neither a position nor a time",
+        "Give a feed's position, 0 for everything, a datetime, ISO text such as '2026-01-31T12:00:00Z', or a span of "
+        "time such as '5m' or '2h'",
+    )

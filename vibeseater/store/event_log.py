@@ -10,7 +10,7 @@ from uuid import UUID
 
 from vibeseater import telemetry
 from vibeseater.errors import InputError
-from vibeseater.inputs import EventDraft, draft_event
+from vibeseater.inputs import EventDraft, check_limit, draft_event
 from vibeseater.models import Event, EventBatch, Source, Stream
 from vibeseater.store.batch import write_batch
 from vibeseater.store.dataframe import events_to_dataframe
@@ -139,6 +139,8 @@ class EventLog(EventReads, EventStatistics):
 
         Dtypes are fixed, also when it is empty; times are `datetime64[us, UTC]`. Without `limit`, all of them.
         """
+        if limit is not None:
+            check_limit(limit, largest=2**63 - 1)
         events: list[Event] = []
         while limit is None or len(events) < limit:
             wanted = _PAGE if limit is None else min(_PAGE, limit - len(events))

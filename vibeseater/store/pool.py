@@ -137,6 +137,15 @@ class Pool:
             except TimeoutError:
                 pool.terminate()
 
+    def check_usable(self) -> None:
+        """Tell early, before anything is begun.
+
+        Raises:
+            ClosedError: it was closed.
+            WrongLoopError: it was opened in another event loop.
+        """
+        self._opened()
+
     def _opened(self) -> asyncpg.Pool[asyncpg.Record]:
         if self._pool is None:
             raise ClosedError("This VibeSeater is closed. Call `await vibeseater.connect()` again.")

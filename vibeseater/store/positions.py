@@ -30,7 +30,8 @@ ORDER BY e.{kind}_seq LIMIT $4
 
 # A binary search over the positions, about log2(n) look-ups: events are stored in the order of their positions, so
 # no index on inserted_at is needed. Each step looks at the first event at or after the middle, which passes over
-# what was purged. `low` is known to lie before the moment, everything above `high` at or after it.
+# what was purged. `low` is known to lie before the moment, everything above `high` at or after it. What was purged
+# right before the first event at or after the moment counts as older than it.
 _POSITION_AT = {
     kind: f"""
 WITH RECURSIVE search (low, high) AS (
@@ -45,7 +46,11 @@ WITH RECURSIVE search (low, high) AS (
     ) probe ON true
     WHERE low < high
 )
-SELECT low FROM search WHERE low >= high
+SELECT coalesce(
+    (SELECT e.{kind}_seq - 1 FROM events e
+     WHERE e.{kind}_id = $1 AND e.{kind}_seq > (SELECT low FROM search WHERE low >= high)
+     ORDER BY e.{kind}_seq LIMIT 1),
+    (SELECT {kind}_seq FROM {kind}s WHERE id = $1))
 """
     for kind in ("stream", "source")
 }
@@ -68,6 +73,6 @@ async def read_after(pool: Pool, topic: Topic, position: int, upto: int, limit: 
 
 
 async def position_at(pool: Pool, topic: Topic, moment: datetime) -> int:
-    """The position of the last event that was stored before `moment`; 0 where there is none."""
+    """The position after which begins what was stored at `moment` or later, purged events left out."""
     found = await pool.fetchval(_POSITION_AT[topic.kind], topic.id, moment)
     return int(found or 0)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from vibeseater.errors import InputError, NotFoundError
-from vibeseater.inputs import check_limit, check_text, check_time, duration, to_id
+from vibeseater.inputs import check_limit, check_position, check_text, check_time, duration, to_id
 from vibeseater.models import Event, Source, Stream
 from vibeseater.store.pool import Pool
 from vibeseater.store.positions import position_at
@@ -19,6 +19,13 @@ __all__ = ["EventReads", "Order"]
 Order = Literal["newest", "oldest"]
 
 _BY_ID = f"SELECT {COLUMNS} FROM events e WHERE e.id = $1 LIMIT 1"
+
+_STREAM_EXISTS = "SELECT EXISTS (SELECT FROM streams WHERE id = $1)"
+
+# The events of a source outlive it.
+_SOURCE_EXISTS = """
+SELECT EXISTS (SELECT FROM sources WHERE id = $1) OR EXISTS (SELECT FROM events WHERE source_id = $1)
+"""
 
 # Words are found wherever they stand in the content, in any field; case does not matter.
 _SEARCH = "jsonb_to_tsvector('simple', e.content, '[\"string\", \"numeric\"]') @@ websearch_to_tsquery('simple', {})"
@@ -83,13 +90,18 @@ class EventReads:
 
         Raises:
             InputError: an argument does not fit.
+            NotFoundError: there is no such stream.
         """
+        stream_id = to_id("stream", stream)
         where = _Where()
-        where.add("e.stream_id = {}", to_id("stream", stream))
+        where.add("e.stream_id = {}", stream_id)
         _add_filters(where, start=start, end=end, source=source, event_type=event_type, search=search)
         _add_positions(where, "stream_seq", after, before)
         direction = _direction(order, only_after=after is not None and before is None)
-        return await self._page(where, "stream_seq", direction, limit)
+        events = await self._page(where, "stream_seq", direction, limit)
+        if not events and not await self._pool.fetchval(_STREAM_EXISTS, stream_id):
+            raise NotFoundError("stream", str(stream_id), "no such stream", "See `vibeseater streams`")
+        return events
 
     async def list_events_for_source(
         self,
@@ -104,12 +116,16 @@ class EventReads:
         order: Order | None = None,
     ) -> list[Event]:
         """Events of a source across all its streams; as `list_events`, the positions being `source_seq`."""
+        source_id = to_id("source", source)
         where = _Where()
-        where.add("e.source_id = {}", to_id("source", source))
+        where.add("e.source_id = {}", source_id)
         _add_filters(where, start=start, end=end, source=None, event_type=event_type, search=search)
         _add_positions(where, "source_seq", after, before)
         direction = _direction(order, only_after=after is not None and before is None)
-        return await self._page(where, "source_seq", direction, limit)
+        events = await self._page(where, "source_seq", direction, limit)
+        if not events and not await self._pool.fetchval(_SOURCE_EXISTS, source_id):
+            raise NotFoundError("source", str(source_id), "no such source", "See `await seater.sources.list_sources()`")
+        return events
 
     async def get_recent_events(
         self, stream: Stream | UUID | str, seconds: float | str = 60, limit: int = 1000
@@ -152,9 +168,7 @@ def _add_filters(
 def _add_positions(where: _Where, column: str, after: int | None, before: int | None) -> None:
     for field, sign, position in (("after", ">", after), ("before", "<", before)):
         if position is not None:
-            if isinstance(position, bool) or not isinstance(position, int) or not 0 <= position < 2**63:
-                raise InputError(field, position, "not a position", f"Give an event's {column}: an int from 0 on")
-            where.add(f"e.{column} {sign} {{}}", position)
+            where.add(f"e.{column} {sign} {{}}", check_position(field, position))
 
 
 def _direction(order: Order | None, *, only_after: bool) -> str:

@@ -106,8 +106,11 @@ class EventStatistics:
         """Events of the last `window_seconds` counted by span of `bucket_seconds` and by source, oldest first.
 
         Spans without events are left out. `by` says which clock counts: arrival, or when things happened.
+
+        Raises:
+            NotFoundError: there is no such stream.
         """
-        if by not in _BUCKETS:
+        if not isinstance(by, str) or by not in _BUCKETS:
             raise InputError("by", by, "unknown", "Give 'inserted_at' or 'occurred_at'")
         stream_id = to_id("stream", stream)
         moment = datetime.now(UTC) - timedelta(seconds=duration("window_seconds", window_seconds))
@@ -117,6 +120,8 @@ class EventStatistics:
         rows = await self._pool.fetch(
             _BUCKETS[by], stream_id, moment, position, duration("bucket_seconds", bucket_seconds)
         )
+        if not rows:
+            await self._totals(stream_id)  # raises where there is no such stream
         return [Bucket(*row) for row in rows]
 
     async def _totals(self, stream_id: UUID) -> tuple[int, datetime | None]:
@@ -127,4 +132,5 @@ class EventStatistics:
 
     async def _recent(self, stream_id: UUID, total: int, seconds: float) -> int:
         moment = datetime.now(UTC) - timedelta(seconds=seconds)
-        return total - await position_at(self._pool, Topic("stream", stream_id), moment)
+        position = await position_at(self._pool, Topic("stream", stream_id), moment)
+        return max(0, total - position)  # the total was read before: events may have come since

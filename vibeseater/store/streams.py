@@ -82,9 +82,9 @@ class StreamStore:
         if by_id is not None:
             row = await self._pool.fetchrow(f"SELECT {_COLUMNS} FROM streams WHERE id = $1", by_id)
         if row is None and isinstance(id_or_slug, str):
-            row = await self._pool.fetchrow(
-                f"SELECT {_COLUMNS} FROM streams WHERE slug = $1", id_or_slug.replace("\x00", "")
-            )
+            # What PostgreSQL can't take as text is no slug either; nor is anything with a question mark.
+            slug = id_or_slug.encode(errors="replace").decode().replace("\x00", "?")
+            row = await self._pool.fetchrow(f"SELECT {_COLUMNS} FROM streams WHERE slug = $1", slug)
         if row is None:
             raise _missing(id_or_slug)
         return _stream(row)

@@ -20,7 +20,7 @@ from uuid import UUID
 import asyncpg
 
 from vibeseater import telemetry
-from vibeseater.errors import ClosedError, ServerError, UnreachableError, VibeSeaterError
+from vibeseater.errors import ClosedError, ServerError, UnreachableError, VibeSeaterError, WrongLoopError
 from vibeseater.inputs import EventDraft
 from vibeseater.models import Event
 from vibeseater.settings import Settings
@@ -61,19 +61,26 @@ class Writer:
         self._backend: Backend | None = None
         self._drain: asyncio.Task[None] | None = None
         self._closed = False
+        self._loop = asyncio.get_running_loop()
 
     async def write(self, draft: EventDraft) -> Event:
         """Store one event; returns once it is durable. Cancelled before its commit began, it is not stored.
 
         Raises:
             InputError: its stream or source does not exist.
+            WrongLoopError: called from another event loop than the one it was made in.
             UnreachableError: PostgreSQL stayed away for `failover_timeout` seconds.
         """
+        if asyncio.get_running_loop() is not self._loop:
+            raise WrongLoopError(
+                "This VibeSeater was connected in another event loop; the event was not stored. "
+                "Call `await vibeseater.connect()` in this one."
+            )
         while (self._queued >= MAX_QUEUED or self._queued_bytes >= MAX_QUEUED_BYTES) and not self._closed:
             await self._wait_at_door()
         if self._closed:
             raise ClosedError("This VibeSeater is closed; the event was not stored. Connect again.")
-        outcome: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
+        outcome: asyncio.Future[Event] = self._loop.create_future()
         self._queues.setdefault(draft.stream_id, deque()).append(_Waiting(draft, outcome))
         self._queued += 1
         self._queued_bytes += draft.size
