@@ -15,7 +15,8 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, ParamSpec, TypeVar
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, ParamSpec, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -166,7 +167,7 @@ class StreamingSource(SourceType):
 
 
 def make_config(model: type[SourceConfig], config: Mapping[str, Any], type_name: str) -> SourceConfig:
-    """The config as the type's struct, checked.
+    """The config as the type's struct, checked. A field that is None counts as not given.
 
     Raises:
         InputError: naming `config.<field>`, the value and the cure.
@@ -189,7 +190,9 @@ def make_config(model: type[SourceConfig], config: Mapping[str, Any], type_name:
                 f"config.{name}", None, f"a source of type {type_name!r} needs it", f"Give config={{{name!r}: …}}"
             )
     try:
-        made = msgspec.convert(dict(config), model, strict=False)
+        made = msgspec.convert(
+            {name: value for name, value in config.items() if value is not None}, model, strict=False
+        )
     except (msgspec.ValidationError, TypeError) as error:
         raise _named(error, config, fields) from None
     made.check()
@@ -203,15 +206,25 @@ def _named(error: Exception, config: Mapping[str, Any], fields: Mapping[str, Any
     head = re.split(r"[.\[]", name)[0]
     problem = problem.replace("`", "")
     field = f"config.{name}" if name else "config"
-    cure = f"Give a value that fits: {_wanted(fields[head].type)}" if head in fields else "Mend the config"
+    cure = f"Give {_wanted(fields[head].type)} that fits" if head in fields else "Mend the config"
     return InputError(field, config.get(head), problem[:1].lower() + problem[1:], cure)
 
 
+_NOUNS: dict[Any, str] = {str: "text", float: "a number", int: "a whole number", bool: "true or false"}
+
+
 def _wanted(annotation: Any) -> str:
-    text = getattr(annotation, "__name__", None) if isinstance(annotation, type) else None
-    return (
-        text or re.sub(r"\b(?:typing|msgspec)\.|Annotated\[(\w+), Meta\((.*?)\)\]", r"\1 \2", str(annotation)).strip()
-    )
+    """What a field takes, in words."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _wanted(parts[0])
+    if origin is Literal:
+        return f"one of {', '.join(map(repr, parts))}"
+    if origin in (Union, UnionType):
+        return " or ".join(_wanted(part) for part in parts if part is not type(None))
+    if origin in (list, dict):
+        return "a list" if origin is list else "a mapping"
+    return _NOUNS.get(annotation, getattr(annotation, "__name__", "a value that fits"))
 
 
 def clip_id(text: str) -> str:

@@ -80,9 +80,11 @@ class _Brotli:
         out = bytearray()
         self._started = self._started or bool(data)
         try:
-            out += self._object.process(data, output_buffer_limit=_PIECE)
-            while len(out) <= most and not self._object.can_accept_more_data():
-                out += self._object.process(b"", output_buffer_limit=_PIECE)
+            piece = self._object.process(data, output_buffer_limit=_PIECE)
+            # It can accept more input and still hold output: only an empty answer says that there is none.
+            while len(out) <= most and (piece or not self._object.can_accept_more_data()):
+                out += piece
+                piece = self._object.process(b"", output_buffer_limit=_PIECE)
         except brotli.error as error:
             raise DecodeError(str(error)) from None
         return bytes(out)

@@ -122,7 +122,7 @@ class RecordReader:
     def first_record(self) -> bytes:
         """The first record of the file, wherever the reader stands; empty while there is none."""
         with _opened(self._current_path()) as file:
-            data = file.read(_MOST)
+            data = _read(file, _MOST, self._path)
         end = next(_record_ends(data, self._quoted), None)
         return data[:end] if end is not None else b"" if not self._final else data
 
@@ -218,14 +218,16 @@ class RecordReader:
             self._head_bytes += len(piece)
 
     def _read_block(self, size: int) -> bytes:
-        if self._file is None:
-            return b""
-        try:
-            return self._file.read(size)
-        except (EOFError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error) as error:
-            raise SourceError(f"{self._path}: its compression is broken ({error})") from None
-        except OSError as error:
-            raise SourceError(f"{self._path}: can't be read ({error.strerror or error})") from None
+        return b"" if self._file is None else _read(self._file, size, self._path)
+
+
+def _read(file: IO[bytes], size: int, path: Path) -> bytes:
+    try:
+        return file.read(size)
+    except (EOFError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error) as error:
+        raise SourceError(f"{path}: its compression is broken ({error})") from None
+    except OSError as error:
+        raise SourceError(f"{path}: can't be read ({error.strerror or error})") from None
 
 
 def _opened(path: Path) -> IO[bytes]:

@@ -168,8 +168,8 @@ def read_items(answer: Answer, config: JsonConfig) -> Batch:
 def _list(document: Any, answer: Answer, pointer: str) -> list[Any]:
     found = follow(document, pointer)
     if found is MISSING:
-        keys = f" (it has {', '.join(map(repr, list(document)[:10]))})" if isinstance(document, dict) else ""
-        raise SourceError(f"{answer.url}: items: nothing stands at {pointer!r}{clean_text(keys, 300)}")
+        keys = f"(it has {', '.join(map(repr, list(document)[:10]))})" if isinstance(document, dict) else ""
+        raise SourceError(f"{answer.url}: items: nothing stands at {pointer!r} {clean_text(keys, 300)}".rstrip())
     if isinstance(found, dict):
         return [found]
     if not isinstance(found, list):

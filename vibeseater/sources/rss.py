@@ -188,9 +188,10 @@ def _item(entry: Any, link: str | None, event_type: str, feed_title: str, *, gui
     summary = next((text for body in bodies if body and (text := strip_markup(body))), "")
     title = clean_text(strip_markup(entry.get("title") or "", 1000))
     title = title or clean_text(summary, 120) or link or "(without a title)"
-    stated = entry.get("published_parsed") or entry.get("updated_parsed")
+    # Past feedparser's own look-up, which gives "published" for a missing "updated", with a warning.
+    stated = dict.get(entry, "published_parsed") or dict.get(entry, "updated_parsed")
     occurred_at = plausible(_datetime(stated))
-    written = clean_text(entry.get("published") or entry.get("updated") or "", 100)
+    written = clean_text(dict.get(entry, "published") or dict.get(entry, "updated") or "", 100)
     content: dict[str, Any] = {
         "title": title,
         "link": link,
