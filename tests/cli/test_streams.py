@@ -147,3 +147,22 @@ async def test_an_export_that_fails_leaves_the_old_file(commands: Commands, seat
     assert (await commands.run("export", "s", "-o", str(file))).code == 0
     assert file.read_text() == ""
     assert os.listdir(tmp_path) == ["s.jsonl"]
+
+
+async def test_the_doctor_shows_what_is_used(commands: Commands) -> None:
+    """Versions, migrations, latency; for people and as JSON."""
+    shown = await commands.run("doctor")
+    assert (shown.code, shown.err) == (0, "")
+    assert "PostgreSQL" in shown.out
+    report = json.loads((await commands.run("doctor", "--json")).out)
+    assert report["migrations"]["applied"] == report["migrations"]["known"] >= 1
+    assert report["redis"]["version"]
+    assert report["redis"]["version"] in shown.out
+
+
+async def test_the_doctor_tells_what_is_wrong_and_its_cure(commands: Commands) -> None:
+    """And ends with 1 where VibeSeater can't be used."""
+    done = await commands.run("doctor", "--redis-url", "redis://127.0.0.1:1")
+    assert (done.code, done.err) == (1, "Error: VibeSeater can't be used as it is: redis\n")
+    assert "error: " in done.out
+    assert "127.0.0.1:1" in done.out

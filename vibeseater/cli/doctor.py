@@ -1,1 +1,79 @@
 """`vibeseater doctor`: shows what `vibeseater.doctor` finds."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from vibeseater.cli.output import json_line, line, note, plain, rows
+from vibeseater.cli.session import run
+from vibeseater.settings import load_settings
+
+if TYPE_CHECKING:
+    from vibeseater.doctor import Report, ServerReport
+
+__all__ = ["doctor"]
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def doctor(as_json: bool) -> None:
+    """Show what is used, versions, migrations, latency, and what is wrong with its cure.
+
+    It changes nothing. The exit code is 1 where VibeSeater can't be used.
+    """
+    settings = load_settings()
+    reports: list[Report] = []
+
+    async def work() -> None:
+        from vibeseater.doctor import diagnose
+
+        reports.append(await diagnose(settings))
+
+    run(work)
+    report = reports[0]
+    if as_json:
+        json_line(report)
+    else:
+        _show(report)
+    if not report.healthy:
+        about = sorted({problem.about for problem in report.problems if problem.severity == "error"})
+        note(f"Error: VibeSeater can't be used as it is: {', '.join(about)}")
+        sys.exit(1)
+
+
+def _show(report: Report) -> None:
+    migrations = report.migrations
+    rows(
+        ("VibeSeater", report.version),
+        [
+            ("Python", f"{report.python} on {report.platform}"),
+            ("home", f"{report.home}{_free(report.home_free_bytes)}"),
+            ("PostgreSQL", _server(report.postgres)),
+            ("TimescaleDB", report.timescaledb or "not in this database; not needed"),
+            ("migrations", "unknown" if migrations is None else f"{migrations.applied} of {migrations.known} applied"),
+            ("Redis", _server(report.redis)),
+        ],
+        longest=500,
+    )
+    line("")
+    if not report.problems:
+        line("All is well.")
+    for problem in report.problems:
+        line(f"{problem.severity}: {plain(problem.message)}")
+        if problem.cure:
+            line(f"  cure: {plain(problem.cure)}")
+
+
+def _free(size: int | None) -> str:
+    return "" if size is None else f" ({size / 1024**3:,.1f} GiB free)"
+
+
+def _server(server: ServerReport) -> str:
+    parts = ["embedded" if server.embedded else str(server.url)]
+    parts.append(f"version {server.version}" if server.version else "no answer")
+    if server.latency_ms is not None:
+        parts.append(f"answers in {server.latency_ms:.2f} ms")
+    return ", ".join(parts)

@@ -79,9 +79,9 @@ def ago(moment: datetime | None) -> str:
     return f"{seconds} s ago"
 
 
-def rows(head: tuple[str, ...], body: list[tuple[object, ...]]) -> None:
-    """Write a table of plain text, columns as wide as they must be."""
-    texts = [head, *(tuple(plain(cell, 60) for cell in row) for row in body)]
+def rows(head: tuple[str, ...], body: list[tuple[object, ...]], longest: int = 60) -> None:
+    """Write a table of plain text, columns as wide as they must be, cells cut to `longest` characters."""
+    texts = [head, *(tuple(plain(cell, longest) for cell in row) for row in body)]
     widths = [max(len(row[column]) for row in texts) for column in range(len(head))]
     for row in texts:
         line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
