@@ -137,7 +137,7 @@ class HttpClient:
             connector = aiohttp.TCPConnector(
                 resolver=GuardedResolver(self._allow_private, self._resolver),
                 limit=0,
-                limit_per_host=0 if streaming else 4,
+                limit_per_host=0 if streaming else 10,
                 ttl_dns_cache=10,
             )
             self._sessions[streaming] = aiohttp.ClientSession(

@@ -116,11 +116,19 @@ def read_feed(answer: Answer, event_type: str = "rss_item") -> Feed:
         raise SourceError(f"{answer.url}: the answer is empty, not a feed")
     try:
         # A file object, never the text itself: feedparser opens text that looks like a path or an address.
-        parsed = feedparser.parse(io.BytesIO(answer.body), response_headers=_headers(answer), sanitize_html=False)
+        # What it can do to markup costs seconds, and all markup goes anyway.
+        parsed = feedparser.parse(
+            io.BytesIO(answer.body),
+            response_headers=_headers(answer),
+            sanitize_html=False,
+            resolve_relative_uris=False,
+        )
         entries = list(parsed.get("entries", ()))[:_MOST_ITEMS]
     except Exception as error:  # it raises what it likes on strange input
         raise SourceError(f"{answer.url}: can't be read as a feed ({type(error).__name__}: {error})") from error
     flaw = parsed.get("bozo_exception") if parsed.get("bozo") else None
+    if isinstance(flaw, feedparser.NonXMLContentType | feedparser.CharacterEncodingOverride):
+        flaw = None  # a server that is careless in its headers, and a document that could be read all the same
     if not entries and not parsed.get("version"):
         raise SourceError(f"{answer.url}: {_what_else(answer)}, not a feed")
     title = clean_text(strip_markup(parsed.get("feed", {}).get("title", ""), 400), 200)

@@ -60,6 +60,7 @@ class Supervisor:
         self._adopted: set[UUID] = set()
         self._running: dict[UUID, _Running] = {}
         self._tried: set[UUID] = set()
+        self._away = False  # whether PostgreSQL was, at the last look
         self._loop_task: asyncio.Task[None] | None = None
         self._http: HttpClient | None = None
         self._wake = asyncio.Event()
@@ -115,7 +116,6 @@ class Supervisor:
         await self._reconcile()
 
     async def _keep_reconciling(self) -> None:
-        away = False
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), timeout=_EVERY)
@@ -123,14 +123,14 @@ class Supervisor:
             try:
                 async with asyncio.timeout(_LEASE):
                     await self._reconcile()
-                if away:
+                if self._away:
                     _log.warning("the supervision of sources goes on")
-                away = False
+                self._away = False
             except Exception as error:  # PostgreSQL may be away for long: nothing may end this loop
-                if not away:
+                if not self._away:
                     known = isinstance(error, VibeSeaterError | TimeoutError)
                     _log.warning("the supervision of sources waits: %s", error, exc_info=None if known else error)
-                away = True
+                self._away = True
             self._end_unleased()
 
     def _end_unleased(self) -> None:

@@ -1,0 +1,93 @@
+"""Several processes run workers: each source in exactly one, taken over when that one dies."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from tests.servers import eventually
+from tests.sources.serving import LocalServer, entry, rss
+from tests.streaming.looking import sources, stored
+from vibeseater import VibeSeater
+from vibeseater.models import Stream
+
+SOURCES = 20
+
+
+@asynccontextmanager
+async def supervisor(seater: VibeSeater) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+    """A process of its own that supervises; its name in leases."""
+    settings = seater.settings
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.streaming.supervising", str(settings.database_url), str(settings.redis_url),
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "VIBESEATER_ALLOW_PRIVATE_URLS": "1"},
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdin is not None
+    try:
+        async with asyncio.timeout(30):
+            holder = (await process.stdout.readline()).decode().strip()
+        yield process, holder
+    finally:
+        process.stdin.close()
+        await process.wait()
+        await process.stdin.wait_closed()
+
+
+async def holders(seater: VibeSeater, stream: Stream) -> Counter[str | None]:
+    return Counter(source.holder for source in (await sources(seater, stream)).values())
+
+
+async def test_a_process_that_dies_is_replaced(seater: VibeSeater, server: LocalServer) -> None:
+    """kill -9 while 20 sources run: another process goes on within seconds, nothing is lost, nothing doubled."""
+    count = 0
+
+    async def ever_more(request: web.Request) -> web.StreamResponse:
+        """Each answer tells of one item more."""
+        nonlocal count
+        count += 1
+        told = [entry(number % 60, guid=f"{number}", pubDate=None) for number in range(count, max(0, count - 400), -1)]
+        return web.Response(text=rss(*told))
+
+    stream = await seater.streams.create_stream(title="Watched")
+    for number in range(SOURCES):
+        url = server.handle(f"/{number}", ever_more)
+        await seater.sources.create_source(stream, type="rss", name=f"{number}", config={"url": url, "interval": 0.3})
+    await seater.streams.set_status(stream, "live")
+
+    async with supervisor(seater) as (first, first_name), supervisor(seater) as (_, second_name):
+        await eventually(lambda: _all_run(seater, stream, first_name))
+        await asyncio.sleep(1.5)  # the second one has looked more than once, and left them alone
+        assert await holders(seater, stream) == {first_name: SOURCES}
+
+        first.send_signal(signal.SIGKILL)
+        died = time.monotonic()
+        await eventually(lambda: _all_run(seater, stream, second_name), interval=0.1)
+        assert time.monotonic() - died < 8
+
+        before = server.count("/0")
+        await eventually(lambda: server.count("/0") >= before + 2)
+        async with asyncio.timeout(3):  # a pause in this process holds in that one
+            await seater.streaming.pause_stream(stream)
+            await eventually(lambda: _all_run(seater, stream, None))
+        asked = len(server.asked)
+        events = await stored(seater, stream)
+        assert [event.stream_seq for event in events] == list(range(1, len(events) + 1))
+        for source in await seater.sources.list_sources(stream):
+            told = [int(event.external_id or 0) for event in events if event.source_id == source.id]
+            assert sorted(told) == list(range(1, max(told) + 1))
+        await seater.streaming.resume_stream(stream)
+        await eventually(lambda: len(server.asked) > asked)
+
+
+async def _all_run(seater: VibeSeater, stream: Stream, holder: str | None) -> bool:
+    return await holders(seater, stream) == {holder: SOURCES}
