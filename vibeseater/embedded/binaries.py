@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import os
 import re
@@ -43,7 +42,9 @@ def postgres_programs(account: Account) -> Path:
     if problem is None:
         return site / folder / "bin"
     if account.uid is not None:
-        key = f"postgresql-{importlib.metadata.version(_PACKAGE)}-{sysconfig.get_platform()}"
+        from importlib.metadata import version  # slow to import, and seldom needed
+
+        key = f"postgresql-{version(_PACKAGE)}-{sysconfig.get_platform()}"
         parts = [folder / "bin", folder / "lib", folder / "share", *(Path(part) for part in _LIBRARIES)]
         for place in _SHARED:
             copied = _copied(site, parts, place, key)

@@ -8,6 +8,7 @@ import logging
 import sys
 import threading
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from vibeseater.errors import EmbeddedServerError
 from vibeseater.settings import Settings
@@ -17,9 +18,8 @@ __all__ = ["EmbeddedServers", "acquire"]
 _LOOK = 1.0  # seconds between two looks whether each server still has a keeper
 _log = logging.getLogger(__name__)
 
-if sys.platform != "win32":
-    from vibeseater.embedded import postgres, redis_server
-    from vibeseater.embedded.share import Part, ServerKind, join
+if TYPE_CHECKING:
+    from vibeseater.embedded.share import Part
 
 
 class EmbeddedServers:
@@ -75,7 +75,16 @@ async def acquire(settings: Settings, *, postgres: bool = True, redis: bool = Tr
             "The embedded servers run on Linux and macOS. "
             "Use WSL, or set VIBESEATER_DATABASE_URL and VIBESEATER_REDIS_URL."
         )
-    wanted = {name: kind for name, kind in _kinds().items() if {"postgres": postgres, "redis": redis}[name]}
+    # Imported when first wanted: who has servers of their own shall not wait for this, and Windows lacks what it needs.
+    from vibeseater.embedded import postgres as postgres_server
+    from vibeseater.embedded import redis_server
+    from vibeseater.embedded.share import ServerKind, join
+
+    wanted: dict[str, ServerKind] = {}
+    if postgres:
+        wanted["postgres"] = postgres_server
+    if redis:
+        wanted["redis"] = redis_server
     given_up = threading.Event()
     joining = [
         asyncio.ensure_future(asyncio.to_thread(join, kind, settings.home, given_up.is_set)) for kind in wanted.values()
@@ -90,11 +99,7 @@ async def acquire(settings: Settings, *, postgres: bool = True, redis: bool = Tr
     return EmbeddedServers(dict(zip(wanted, parts, strict=True)))
 
 
-def _kinds() -> dict[str, ServerKind]:
-    return {"postgres": postgres, "redis": redis_server}
-
-
 async def _give_back(joining: Sequence[asyncio.Future[Part]]) -> None:
     for done in await asyncio.gather(*joining, return_exceptions=True):
-        if isinstance(done, Part):
+        if not isinstance(done, BaseException):
             await asyncio.to_thread(done.leave)
