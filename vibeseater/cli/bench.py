@@ -1,0 +1,68 @@
+"""`vibeseater bench`: measures the engine beside its bounds, on a database of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+
+import click
+
+from vibeseater.cli.output import json_line, note
+from vibeseater.cli.session import run
+from vibeseater.settings import load_settings
+
+__all__ = ["bench"]
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="Little work and few rounds: within a minute.")
+@click.option("--only", metavar="NAME", multiple=True, help="Only these rows: a name, whole or up to a dot.")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as a JSON list.")
+def bench(quick: bool, only: tuple[str, ...], as_json: bool) -> None:
+    """Measure how fast VibeSeater is, each figure beside its own bound in the same run.
+
+    It works on a database of its own, made on the configured server (or the embedded one) and dropped at the end; no
+    data of yours is touched. What else the machine does meanwhile is seen in the figures, less so in the ratios.
+
+    The rows: create_event.one, create_event.256, batch, fanout, catch_up, to_dataframe, statistics, memory.
+    """
+    from vibeseater.bench.runner import chosen
+    from vibeseater.bench.runner import run as measure
+
+    chosen(only)
+
+    async def work() -> None:
+        with _progress() as step:
+            told = measure(load_settings(), quick=quick, only=only, step=step, note=note)
+            figures = [figure async for figure in told]
+        if as_json:
+            json_line(figures)
+        else:
+            from rich.console import Console
+
+            from vibeseater.bench.report import table
+
+            Console().print(table(figures))
+
+    run(work)
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[str, str], None]]:
+    """Tells on stderr what is being measured: in place where a person looks at it, elsewhere a line for each row."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+
+        with Console(stderr=True).status("starting") as status:
+            yield lambda name, text: status.update(f"{name}: {text}")
+        return
+    last = ""
+
+    def tell(name: str, _text: str) -> None:
+        nonlocal last
+        if name != last:
+            last = name
+            note(f"measuring {name}")
+
+    yield tell
