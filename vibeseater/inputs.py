@@ -330,7 +330,7 @@ def duration(field: str, value: object) -> float:
     elif isinstance(value, float):
         seconds = value
     elif not isinstance(value, bool) and isinstance(value, Integral):
-        seconds = float(min(int(value), 10**10))
+        seconds = float(max(0, min(int(value), 10**10)))
     elif isinstance(value, str) and (match := _DURATION.fullmatch(value.strip())):
         seconds = float(match[1]) * _UNITS[match[2]]
     if seconds is None or not 0 < seconds < 1e10:
