@@ -33,7 +33,7 @@ MAX_BUFFERED = 10_000
 """Events that a feed keeps for its consumer before it drops them and reads them again later."""
 
 MAX_EARLY = 256
-"""Messages that are held because something before them is missing."""
+"""Messages that are held because something before them is missing; they hold about MAX_BUFFERED events at most."""
 
 REORDER_SECONDS = 0.005
 """How long an early message waits for what belongs before it, until that is read from PostgreSQL."""
@@ -171,20 +171,19 @@ class LiveFeed(Feed):
 
     def _overflow(self) -> None:
         """Forget the buffer; the events in it are read again when the consumer gets there."""
+        if self._buffer:
+            self.tail = self._position_of(self._buffer[0][0]) - 1
         self._buffer.clear()
         self._early.clear()
         self._buffered = 0
-        self.tail = self._handed_over
         self._stats.overflows += 1
 
-    @property
-    def _handed_over(self) -> int:
-        """The position of the last event that left the buffer."""
-        return self._position_of(self._current[-1]) if self._index < len(self._current) else self.position
-
     def _hold(self, first: int, events: Sequence[Event]) -> None:
-        if first in self._early or len(self._early) < MAX_EARLY:
-            self._early[first] = max(self._early.get(first, ()), events, key=len)
+        held = self._early.get(first, ())
+        if len(events) > len(held) and (
+            held or (len(self._early) < MAX_EARLY and sum(map(len, self._early.values())) < MAX_BUFFERED)
+        ):
+            self._early[first] = events
         self._await_missing()
 
     def _await_missing(self) -> None:
@@ -199,6 +198,8 @@ class LiveFeed(Feed):
     def _take_early(self) -> None:
         """Move to the buffer what is held and continues it now."""
         for first in sorted(self._early):
+            if first not in self._early:
+                break  # the buffer overflowed, and all was dropped
             events = self._early[first]
             kept = [event for event in events if self._position_of(event) > self.tail]
             positions = [self._position_of(event) for event in kept]
@@ -240,13 +241,13 @@ class LiveFeed(Feed):
 
     async def _refill(self) -> Sequence[Event]:
         """Read what follows the tail from PostgreSQL; its answer is final. Waits while PostgreSQL is away."""
+        start = self.tail  # noted before PostgreSQL is asked: messages move it meanwhile
         held = sorted(self._early)  # came before the counter is read, so if they are true it covers them
         try:
             counter = (await counters(self._pool, [self.topic])).get(self.topic)
-            if counter is None or counter < self.tail:
-                self.counted(counter, self.tail)
+            if counter is None or counter < start:
+                self.counted(counter, start)
                 return ()
-            start = self.tail
             events = await read_after(self._pool, self.topic, start, counter, PAGE)
         except (UnreachableError, ClosedError) as error:
             if self._closed:
