@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import sys
 import threading
@@ -44,9 +43,10 @@ class EmbeddedServers:
             return
         self._given_up.set()
         self._keeping.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.gather(self._keeping, return_exceptions=True)
-        await asyncio.gather(*(asyncio.to_thread(part.leave) for part in parts))
+        for part in parts:  # at once: a cancellation while waiting must not keep the servers alive
+            part.let_go()
+        await asyncio.gather(self._keeping, return_exceptions=True)
+        await asyncio.gather(*(asyncio.to_thread(part.wait_until_left) for part in parts))
 
     async def _keep(self) -> None:
         """Sees to it that each server has a keeper, should somebody have killed the one that it had."""

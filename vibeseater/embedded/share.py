@@ -58,9 +58,17 @@ class Part:
         """Starts a keeper if there is none, and waits until the server answers."""
         _keep(self.kind, self.folder, given_up)
 
-    def leave(self, seconds: float = 45.0) -> None:
+    def leave(self) -> None:
         """Takes no part any more, and, being the last, waits until the server has stopped."""
+        self.let_go()
+        self.wait_until_left()
+
+    def let_go(self) -> None:
+        """Takes no part any more. Does not wait."""
         self._users.free()
+
+    def wait_until_left(self, seconds: float = 45.0) -> None:
+        """Having let go: waits until somebody else takes part, or the server has stopped."""
         end = time.monotonic() + seconds
         while time.monotonic() < end and self._is_stopping():
             time.sleep(_STEP)
@@ -152,7 +160,9 @@ def _keep(kind: ServerKind, folder: Path, given_up: Callable[[], bool]) -> None:
             if answer == "starting":  # it recovers after a crash, which may take its time
                 end = time.monotonic() + _PATIENCE
             if time.monotonic() > end:
-                raise EmbeddedServerError(_failure(kind, folder, f"has not answered for {_PATIENCE:.0f} s", log_start))
+                # On a network's file system locks reach further than sockets.
+                what = f"has not answered for {_PATIENCE:.0f} s, or runs on another machine that shares this folder"
+                raise EmbeddedServerError(_failure(kind, folder, what, log_start))
             time.sleep(_STEP)
     finally:
         start.free()
