@@ -19,9 +19,9 @@ from vibeseater import html
 from vibeseater.errors import ClosedError, InputError
 from vibeseater.models import Stream, StreamStatus
 from vibeseater.settings import Settings
+from vibeseater.sources.intake import Events
 from vibeseater.sources.registry import has_worker
 from vibeseater.sources.supervisor import Supervisor
-from vibeseater.sources.worker import Events
 from vibeseater.store.pool import Pool
 from vibeseater.store.source_state import SourceRow, SourceStateStore
 
@@ -56,7 +56,7 @@ class SourceStatus(msgspec.Struct, frozen=True, kw_only=True):
         next_run_at: when it will be read next, while `waiting` or in `backoff`.
         polls: reads that came to an end (of a streaming source: pieces).
         items_seen: items that it told of, the known ones included.
-        events_stored: events that were new.
+        events_stored: events that it brought, the same item in two streams being two.
         items_rejected: items that could not be used; the others were.
         failures: in a row.
         holder: the process that runs it, as `host:pid:nonce`, or None.

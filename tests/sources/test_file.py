@@ -136,9 +136,9 @@ async def test_bad_rows_are_passed_over(tmp_path: Path) -> None:
 
 async def test_a_stray_quote_costs_only_so_much(tmp_path: Path) -> None:
     """A quote that is never closed takes its own line and at most a megabyte along, not the rest of the file."""
-    (tmp_path / "a.csv").write_text("x,y\n1,2\n" + '3,"oops\n' + "4,5\n" * 600_000)
+    (tmp_path / "a.csv").write_text("x,y\n1,2\n" + '3,"oops\n' + f"4,{'5' * 60}\n" * 30_000)
     batches = await read(tmp_path / "a.csv")
-    assert sum(len(batch.items) for batch in batches) == 600_001
+    assert sum(len(batch.items) for batch in batches) == 30_001
     assert sum(batch.rejected for batch in batches) == 1
 
 

@@ -15,7 +15,8 @@ from aiohttp import web
 from tests.sources.serving import LocalServer, cut_off, hang
 from vibeseater.errors import FetchError, InputError
 from vibeseater.sources.addresses import public_url
-from vibeseater.sources.http import HttpClient, Validators, next_after, retry_after
+from vibeseater.sources.headers import next_after, retry_after
+from vibeseater.sources.http import HttpClient, Validators
 
 
 async def test_it_says_who_it_is(server: LocalServer, client: HttpClient) -> None:

@@ -129,10 +129,13 @@ class SourceType(ABC):
     Attributes:
         type: the name in the registry.
         Config: its struct.
+        rereads: whether reading without a cursor tells again what is still there. Then a stream that joins later gets
+            that too: the source is read from its start, and external ids keep the other streams from doubles.
     """
 
     type: ClassVar[str]
     Config: ClassVar[_ConfigClass]
+    rereads: ClassVar[bool] = True
 
     def __init__(self, config: Any, tools: Tools) -> None:
         self.config, self.tools = config, tools

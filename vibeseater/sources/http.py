@@ -6,11 +6,8 @@ It owns the connections. It must not know what is read with them.
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,6 +27,7 @@ from vibeseater.sources.addresses import (
     public_url,
 )
 from vibeseater.sources.decode import ACCEPT_ENCODING, DecodeError, Decoder, TooLargeError
+from vibeseater.sources.headers import next_after, retry_after
 
 __all__ = ["MAX_BYTES", "Answer", "HttpClient", "Validators"]
 
@@ -40,7 +38,6 @@ USER_AGENT = f"VibeSeater/{__version__} (+https://github.com/vibeseater/vibeseat
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
-_LONGEST_WAIT = 86_400.0  # a server that asks for more than a day has a wrong clock, or a broken cache
 _TIMEOUT = aiohttp.ClientTimeout(total=60.0, sock_connect=15.0, sock_read=30.0)
 
 
@@ -340,31 +337,3 @@ def _as_fetch_error(error: Exception, shown: str) -> FetchError:
     else:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
     return FetchError(f"GET {shown}: {reason}", url=shown)
-
-
-def retry_after(value: str | None) -> float | None:
-    """Seconds that a Retry-After header asks to wait (it is a number or a date), at most a day; None without one."""
-    if value is None:
-        return None
-    value = value.strip()
-    if re.fullmatch(r"\d{1,10}(\.\d+)?", value):
-        return min(float(value), _LONGEST_WAIT)
-    try:
-        when = parsedate_to_datetime(value)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    seconds = (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() - time.time()
-    return min(max(seconds, 0.0), _LONGEST_WAIT)
-
-
-def next_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds until asking again makes sense: Retry-After, or what is left of Cache-Control's max-age; the longer."""
-    waits = [retry_after(headers.get("Retry-After"))]
-    control = headers.get("Cache-Control", "").lower()
-    if "no-cache" not in control and "no-store" not in control:
-        found = re.search(r"(?<![\w-])max-age\s*=\s*\"?(\d{1,10})", control)
-        if found:
-            age = re.fullmatch(r"\s*(\d{1,10})\s*", headers.get("Age", ""))
-            waits.append(min(max(float(found[1]) - (float(age[1]) if age else 0.0), 0.0), _LONGEST_WAIT))
-    known = [wait for wait in waits if wait]
-    return max(known, default=None)

@@ -85,6 +85,7 @@ class SseSource(StreamingSource):
 
     type = "sse"
     Config = SseConfig
+    rereads = False  # without Last-Event-ID it begins at now: what is missed is missed for all
 
     async def stream(self, cursor: Any) -> AsyncIterator[Batch]:
         """Listen for ever. A server that closes in good order is asked again after its `retry`; 204 ends it."""

@@ -20,8 +20,9 @@ import msgspec
 from vibeseater.errors import VibeSeaterError
 from vibeseater.settings import Settings
 from vibeseater.sources.base import Tools
+from vibeseater.sources.intake import Events
 from vibeseater.sources.registry import has_worker
-from vibeseater.sources.worker import Events, Job, Worker, place_of
+from vibeseater.sources.worker import Job, Worker, place_of
 from vibeseater.store.source_state import SourceStateStore, Wanted
 
 if TYPE_CHECKING:

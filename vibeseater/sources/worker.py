@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from time import perf_counter
-from typing import Any, Protocol, TypeVar
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from vibeseater import telemetry
-from vibeseater.errors import FetchError, InputError, NotFoundError, ServerError, SourceError, VibeSeaterError
-from vibeseater.models import EventBatch
+from vibeseater.errors import FetchError, InputError, ServerError, SourceError, VibeSeaterError
 from vibeseater.sources.base import (
     Batch,
     GoneError,
-    Item,
     Poll,
     PolledSource,
     SourceConfig,
@@ -30,6 +27,7 @@ from vibeseater.sources.base import (
     Tools,
     stable_id,
 )
+from vibeseater.sources.intake import Events, Intake, until_done
 from vibeseater.sources.pace import after_failure, after_poll
 from vibeseater.sources.registry import get_type, parse_config
 from vibeseater.sources.text import clean_text
@@ -37,23 +35,11 @@ from vibeseater.store.source_state import Claim, Figures, SourceStateStore
 
 __all__ = ["Job", "Worker", "place_of"]
 
-_T = TypeVar("_T")
-
 _log = logging.getLogger(__name__)
 
-_CHUNK = 500  # events in one transaction and one message
 _LONGEST_POLL = 300.0  # seconds; a type that hangs beyond it has failed
 _SAVE_EVERY = 1.0  # seconds between two saves of a streaming source's cursor
 _STEADY = 30.0  # seconds after which a connection that stood counts as a success, though nothing came
-_STORE_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
-_REFUSED = re.compile(r"items\[(\d+)\]")
-
-
-class Events(Protocol):
-    """Of the event log, what a worker needs."""
-
-    async def create_events_batch(self, items: Sequence[Mapping[str, Any]], broadcast: bool = False) -> EventBatch:
-        """Store all of them, or none."""
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +71,8 @@ class Worker:
 
     def __init__(self, job: Job, *, states: SourceStateStore, events: Events, tools: Tools) -> None:
         self.job = job
-        self._states, self._events, self._tools = states, events, tools
+        self._states, self._tools = states, tools
+        self._intake = Intake(job.source_id, job.streams, events)
         self._place = place_of(job.type, job.config)
         self._cursor: Any = None
         self._figures = Figures()
@@ -96,7 +83,7 @@ class Worker:
     async def run(self) -> None:
         """Run the source."""
         try:
-            claim = await self._until_done(lambda: self._states.load(self.job.source_id))
+            claim = await until_done(lambda: self._states.load(self.job.source_id), self.job.source_id)
             if claim is None:
                 return
             await self._go_on_from(claim)
@@ -106,15 +93,22 @@ class Worker:
 
     async def _go_on_from(self, claim: Claim) -> None:
         self._figures = claim.figures
-        if claim.place == self._place and set(self.job.streams) <= claim.streams:
+        same = claim.place == self._place
+        if same and (set(self.job.streams) <= claim.streams or not self._rereads()):
             self._cursor, self._problem = claim.cursor, claim.last_error
             wait = max(claim.next_in, claim.hold_in)
         else:
             self._figures.failures = 0
-            wait = claim.hold_in if claim.place == self._place else 0.0
+            wait = claim.hold_in if same else 0.0
         if wait > 0:
             await self._save("backoff" if self._figures.failures else "waiting", next_in=wait)
             await asyncio.sleep(wait)
+
+    def _rereads(self) -> bool:
+        try:
+            return get_type(self.job.type).rereads
+        except InputError:
+            return True
 
     async def _work(self) -> None:
         while True:
@@ -213,14 +207,14 @@ class Worker:
         if fresh_only:
             # What the last poll told again needs no look into PostgreSQL.
             items = [item for item in items if item.external_id is None or item.external_id not in self._known]
-        created, refused = await self._store(items)
+        created, refused = await self._intake.store(items)
         if fresh_only and batch.items:
             bad = {items[index].external_id for index in refused}
             ids = {item.external_id for item in batch.items if item.external_id is not None}
             self._known = {external_id for external_id in ids if external_id not in bad}
         self._cursor = batch.cursor
         rejected = batch.rejected + len(refused)
-        self._count(batch, created, rejected, next(iter(refused.values()), None))
+        self._count(batch, rejected, next(iter(refused.values()), None))
         telemetry.execute(
             ("vibeseater", "sources", "polled"),
             {
@@ -234,10 +228,9 @@ class Worker:
         )
         return created
 
-    def _count(self, batch: Batch, created: int, rejected: int, refusal: str | None) -> None:
+    def _count(self, batch: Batch, rejected: int, refusal: str | None) -> None:
         figures = self._figures
         figures.items_seen += len(batch.items) + batch.rejected
-        figures.events_stored += created
         figures.items_rejected += rejected
         problem = clean_text(refusal, 500) if refusal else batch.problem
         if problem is not None and problem != self._problem:
@@ -245,60 +238,6 @@ class Worker:
         # A read without news (304, say) tells nothing new of items that were refused; of a failure it says: over.
         if problem is not None or batch.items or figures.failures:
             self._problem = problem
-
-    async def _store(self, items: Sequence[Item]) -> tuple[int, dict[int, str]]:
-        """How many are new, and by index what was refused and why."""
-        created, refused = 0, dict[int, str]()
-        for begin in range(0, len(items), _CHUNK):
-            for stream_id in self.job.streams:
-                # What one stream refuses, all refuse: it is left out of the next streams' batches at once.
-                chunk = [
-                    (index, self._event(stream_id, items[index]))
-                    for index in range(begin, min(begin + _CHUNK, len(items)))
-                    if index not in refused
-                ]
-                created += await self._store_chunk(chunk, refused)
-        return created, refused
-
-    async def _store_chunk(self, chunk: list[tuple[int, dict[str, Any]]], refused: dict[int, str]) -> int:
-        while chunk:
-            wanted = [event for _, event in chunk]
-            try:
-                batch = await self._until_done(lambda: self._events.create_events_batch(wanted, broadcast=True))  # noqa: B023
-                return batch.created
-            except NotFoundError:
-                raise  # a stream or the source was deleted: not the item's fault
-            except InputError as error:
-                found = _REFUSED.match(error.field)
-                if found is None or int(found[1]) >= len(chunk):
-                    raise
-                index, _ = chunk.pop(int(found[1]))
-                refused[index] = f"an item was refused: {error}"
-        return 0
-
-    def _event(self, stream_id: UUID, item: Item) -> dict[str, Any]:
-        return {
-            "stream_id": stream_id,
-            "source_id": self.job.source_id,
-            "event_type": item.event_type,
-            "content": item.content,
-            "occurred_at": item.occurred_at,
-            "external_id": item.external_id,
-            "metadata": item.metadata or None,
-        }
-
-    async def _until_done(self, work: Callable[[], Awaitable[_T]]) -> _T:
-        """Do it, and again while PostgreSQL is away: what was fetched is kept, and nobody is asked for it twice."""
-        tries = 0
-        while True:
-            try:
-                return await work()
-            except ServerError as error:
-                pause = _STORE_PAUSES[min(tries, len(_STORE_PAUSES) - 1)]
-                if tries == 0:
-                    _log.warning("source %s waits for PostgreSQL: %s", self.job.source_id, error)
-                tries += 1
-            await asyncio.sleep(pause)
 
     async def _failed(self, error: Exception, interval: float | None) -> bool:
         """Tell of a failure and wait; returns whether it is for good."""
@@ -327,7 +266,7 @@ class Worker:
         return False
 
     async def _save(self, state: str, **more: Any) -> None:
-        await self._until_done(lambda: self._write(state, **more))
+        await until_done(lambda: self._write(state, **more), self.job.source_id)
 
     async def _write(self, state: str, **more: Any) -> None:
         kept = await self._states.save(

@@ -44,7 +44,7 @@ RETURNING ss.source_id
 
 # load: what the new holder of a source goes on from; waits in seconds from now.
 _LOAD = """
-SELECT cursor, place, streams, failures, polls, items_seen, events_stored, items_rejected, last_error,
+SELECT cursor, place, streams, failures, polls, items_seen, items_rejected, last_error,
        extract(epoch FROM next_run_at - clock_timestamp())::float8 AS next_in,
        extract(epoch FROM hold_until - clock_timestamp())::float8 AS hold_in
 FROM source_state WHERE source_id = $1 AND holder = $2
@@ -59,7 +59,7 @@ UPDATE source_state SET
     last_run_at = CASE WHEN $9 THEN clock_timestamp() ELSE last_run_at END,
     next_run_at = clock_timestamp() + make_interval(secs => $10),
     hold_until = clock_timestamp() + make_interval(secs => $11),
-    polls = $12, items_seen = $13, events_stored = $14, items_rejected = $15, failures = $16
+    polls = $12, items_seen = $13, items_rejected = $14, failures = $15
 WHERE source_id = $1 AND holder = $2
 """
 
@@ -69,19 +69,22 @@ _RELEASE = (
 )
 
 # retry: a start or a resume lets a stream's sources run again that came to an end, and soon those that were waiting,
-# unless the other side asked for patience.
+# unless the other side asked for patience. Where another stream keeps a source running, its holder writes over this.
 _RETRY = """
-UPDATE source_state SET state = 'starting', failures = 0, next_run_at = hold_until
+UPDATE source_state SET
+    state = CASE WHEN state IN ('finished', 'failed') THEN 'starting' ELSE state END,
+    failures = 0, next_run_at = hold_until
 WHERE source_id IN (SELECT source_id FROM stream_sources WHERE stream_id = $1)
-  AND (state IN ('finished', 'failed') OR (NOT $2 AND (holder IS NULL OR leased_until < clock_timestamp())))
+  AND (state IN ('finished', 'failed') OR NOT $2)
 """
 
-# status: every source of a stream, in the order in which they were attached.
+# status: every source of a stream, in the order in which they were attached. How many events it brought is told by its
+# counter, which is exact, whenever its workers died.
 _STATUS = """
 SELECT so.id AS source_id, so.name, so.type, ss.state, ss.last_error, ss.last_error_at, ss.last_run_at, ss.next_run_at,
        coalesce(ss.polls, 0) AS polls, coalesce(ss.items_seen, 0) AS items_seen,
-       coalesce(ss.events_stored, 0) AS events_stored, coalesce(ss.items_rejected, 0) AS items_rejected,
-       coalesce(ss.failures, 0) AS failures,
+       coalesce(ss.items_rejected, 0) AS items_rejected, coalesce(ss.failures, 0) AS failures,
+       so.source_seq AS events_stored,
        CASE WHEN ss.leased_until >= clock_timestamp() THEN ss.holder END AS holder
 FROM stream_sources ts
 JOIN sources so ON so.id = ts.source_id
@@ -129,7 +132,6 @@ class Figures(msgspec.Struct, kw_only=True):
 
     polls: int = 0
     items_seen: int = 0
-    events_stored: int = 0
     items_rejected: int = 0
     failures: int = 0
 
@@ -207,7 +209,6 @@ class SourceStateStore:
             hold_in,
             figures.polls,
             figures.items_seen,
-            figures.events_stored,
             figures.items_rejected,
             figures.failures,
         )

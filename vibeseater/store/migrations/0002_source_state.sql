@@ -24,7 +24,6 @@ CREATE TABLE source_state (
     hold_until     timestamptz,
     polls          bigint NOT NULL DEFAULT 0,
     items_seen     bigint NOT NULL DEFAULT 0,
-    events_stored  bigint NOT NULL DEFAULT 0,
     items_rejected bigint NOT NULL DEFAULT 0,
     failures       integer NOT NULL DEFAULT 0
     -- Half-empty pages: rows are written each second, in place (HOT).
