@@ -238,17 +238,18 @@ class _Web:
             await context._cleanup_sessions(-1)
 
 
-def serve_in_processes(number: int, work: Callable[[], None]) -> int:
+def serve_in_processes(number: int, work: Callable[[bool], None]) -> int:
     """Run `work` in `number` forked processes until a signal ends them, or one can't start. Returns the exit code.
 
-    Each process connects by itself: nothing that lives in an event loop may exist before.
+    `work` is told whether its process is the first. Each process connects by itself: nothing that lives in an event
+    loop may exist before.
 
     Raises:
         InputError: this system can't fork.
     """
     if not hasattr(os, "fork") or sys.platform == "darwin":  # macOS's frameworks don't survive a fork
         raise InputError("num-procs", number, "several processes need Linux", "Leave it out")
-    children = {_forked(work): time.monotonic() for _ in range(number)}
+    children = {_forked(lambda: work(index == 0)): time.monotonic() for index in range(number)}  # noqa: B023 - at once
     ended_by: list[int] = []
     code = 0
 
@@ -267,7 +268,7 @@ def serve_in_processes(number: int, work: Callable[[], None]) -> int:
             _log.error(
                 "server process %d ended (%d); another takes its place", child, os.waitstatus_to_exitcode(status)
             )
-            children[_forked(work)] = time.monotonic()
+            children[_forked(lambda: work(False))] = time.monotonic()
         else:  # it can't start, and has said why
             code = 1
             _signal_all(children)

@@ -179,3 +179,26 @@ async def test_the_embedded_servers_end_with_it(commands: Commands) -> None:
             done = await server.done(send=signal.SIGINT)
         assert (done.code, done.err) == (130, "")
         await eventually(lambda: not processes_under(Path(home)))
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+async def test_it_opens_the_browser_unless_told_not_to(commands: Commands, tmp_path: Path, wanted: bool) -> None:
+    """With the address that it prints; without waiting for the browser."""
+    opened, browser = tmp_path / "opened", tmp_path / "browser"
+    browser.write_text(
+        f'#!/bin/sh\necho "$1" >{opened}.new && mv {opened}.new {opened}\nexec sleep 600 >/dev/null 2>&1\n'
+    )
+    browser.chmod(0o755)
+    commands.environment["BROWSER"] = str(browser)
+    async with commands.start("serve", "--port", "0", *(() if wanted else ("--no-browser",))) as server:
+        url = (await server.line()).split()[2]
+        if wanted:
+            await eventually(opened.exists)
+            assert opened.read_text() == f"{url}\n"
+            (child,) = psutil.Process(server.process.pid).children()
+        assert (await _get(f"{url}/healthz"))[0] == 200
+        done = await server.done(send=signal.SIGTERM)
+        assert opened.exists() == wanted
+    assert (done.code, done.err) == (0, "")
+    if wanted:
+        child.kill()

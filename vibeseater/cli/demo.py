@@ -47,7 +47,7 @@ def demo(port: int | None, no_browser: bool, offline: bool) -> None:
         line(url)
         line("Ctrl-C ends it.")
         if not no_browser:
-            await open_browser(url)
+            open_browser(url)
         try:
             await _count(seater, shown)
         finally:

@@ -46,12 +46,12 @@ def serve(port: int, address: str, origins: Sequence[str], num_procs: int, no_br
 
     bound = bind(port, address)
 
-    def serve_here(announce: bool) -> None:
+    def serve_here(first: bool) -> None:
         async def ready(_seater: VibeSeater) -> None:
-            if announce:
+            if first:
                 line(f"VibeSeater serves {bound.url}  (Ctrl-C ends)")
                 if not no_browser:
-                    await open_browser(bound.url)
+                    open_browser(bound.url)
 
         async def work() -> None:
             await served(bound, allow_origins=origins, ready=ready)
@@ -59,7 +59,6 @@ def serve(port: int, address: str, origins: Sequence[str], num_procs: int, no_br
         run(work, endless=True)
 
     if num_procs == 1:
-        serve_here(announce=True)
+        serve_here(first=True)
     else:
-        line(f"VibeSeater serves {bound.url} from {num_procs} processes  (Ctrl-C ends)")
-        sys.exit(serve_in_processes(num_procs, lambda: serve_here(announce=False)))
+        sys.exit(serve_in_processes(num_procs, serve_here))

@@ -51,7 +51,7 @@ def run(work: Callable[[], Coroutine[Any, Any, None]], *, endless: bool = False)
         await work()
 
     try:
-        asyncio.run(guarded())
+        vibeseater.run(guarded())
     except asyncio.CancelledError:
         if not ended_by:
             raise
