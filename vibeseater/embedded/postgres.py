@@ -39,6 +39,14 @@ _CONFIGURATION = {
 }
 
 
+class _KilledError(EmbeddedServerError):
+    def __init__(self, number: int) -> None:
+        super().__init__(
+            f"The program that makes PostgreSQL's data was killed (signal {number}). "
+            "See that the machine has memory left, and try again."
+        )
+
+
 def url(sockets: Path) -> str:
     """The address of the database behind the sockets' folder."""
     return f"postgresql://vibeseater@/vibeseater?host={quote(str(sockets), safe='/')}&port=5432"
@@ -57,7 +65,10 @@ def task(folder: Path) -> dict[str, Any]:
     _check(data, account)
     programs = postgres_programs(account)
     if not os.path.lexists(data):
-        _make(data, programs, account)
+        try:
+            _make(data, programs, account)
+        except _KilledError:  # which says nothing of the next try
+            _make(data, programs, account)
     options = [part for name, value in _CONFIGURATION.items() for part in ("-c", f"{name}={value}")]
     return {
         "name": NAME,
@@ -135,6 +146,8 @@ def _make(data: Path, programs: Path, account: Account) -> None:
 
 def _step(argv: list[str], cwd: Path, account: Account, text: str = "") -> None:
     done = run(argv, account, cwd=cwd, text=text)
+    if done.returncode < 0:
+        raise _KilledError(-done.returncode)
     said = done.stderr.strip().splitlines()
     if done.returncode != 0 or any(" ERROR: " in line or " FATAL: " in line for line in said):
         raise EmbeddedServerError(

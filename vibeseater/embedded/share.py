@@ -21,6 +21,8 @@ __all__ = ["Part", "ServerKind", "join"]
 
 _PATIENCE = 60.0  # seconds without a sign of life until a server counts as failed
 _STEP = 0.01
+_STARTS = 3  # somebody may have killed the first ones: that is no reason to fail
+_OUR_QUESTIONS = "FATAL:  the database system is"  # what PostgreSQL logs of each probe while it starts or stops
 _SHOWN_LINES = 6  # of the log, in an error
 
 
@@ -143,17 +145,17 @@ def _keep(kind: ServerKind, folder: Path, given_up: Callable[[], bool]) -> None:
     try:
         log, log_start = folder / "log", 0
         probed = reachable(folder / "server" / "run", kind.SOCKET) / kind.SOCKET
-        spawned, end = False, time.monotonic() + _PATIENCE
+        starts, end = 0, time.monotonic() + _PATIENCE
         while not given_up():
             lock = try_take(folder / "keeper.lock")
             if lock is not None:
                 try:
-                    if spawned:
+                    if starts == _STARTS:
                         raise EmbeddedServerError(_failure(kind, folder, "ended at its start", log_start))
                     log_start = _spawn(kind.task(folder), log, lock)
                 finally:
                     lock.free()  # the keeper holds it from here on
-                spawned = True
+                starts += 1
             answer = keeper.probe(kind.KIND, str(probed))
             if answer == "ready":
                 return
@@ -188,7 +190,7 @@ def _spawn(task: dict[str, Any], log: Path, lock: Lock) -> int:
             start_new_session=True,
             check=False,
         )
-        if done.returncode != 0:
+        if done.returncode > 0:  # below: killed, which shows in the lock
             raise EmbeddedServerError(
                 f"{log}: the keeper of {task['name']} failed (exit code {done.returncode}); see there."
             )
@@ -206,7 +208,8 @@ def _failure(kind: ServerKind, folder: Path, what: str, log_start: int) -> str:
     try:
         with log.open("rb") as file:
             file.seek(max(log_start, file.seek(0, os.SEEK_END) - 8192))
-            lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
+            text = file.read().decode(errors="replace")
+        lines = [line.strip() for line in text.splitlines() if line.strip() and _OUR_QUESTIONS not in line]
     except OSError:
         lines = []
     # One line, however many the log has: it is an error's message.
