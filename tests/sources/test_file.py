@@ -87,8 +87,8 @@ async def test_compressed_files_are_read(tmp_path: Path, suffix: str) -> None:
     whole = [item for batch in batches for item in batch.items]
     assert len(whole) == 3003
     assert len({item.external_id for item in whole}) == 3003  # rows that say the same are rows of their own
-    rest = await items(path, batches[2].cursor, time="time_hour")
-    assert rest == whole[sum(len(batch.items) for batch in batches[:3]) :]
+    rest = await items(path, batches[0].cursor, time="time_hour")
+    assert rest == whole[len(batches[0].items) :]
 
 
 async def test_the_same_file_gives_the_same_ids(tmp_path: Path) -> None:

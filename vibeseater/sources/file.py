@@ -34,7 +34,7 @@ Format = Literal["csv", "tsv", "jsonl"]
 
 _BY_SUFFIX: dict[str, Format] = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 _DEFAULTS: dict[str, Any] = {"time_unit": "iso", "timezone": "UTC", "event_type": "row", "missing": [""]}
-_ROWS = 500
+_ROWS = 2000
 _COLUMN = re.compile(r"\{([^{}]+)\}")
 _WHOLE = re.compile(r"-?(0|[1-9]\d{0,14})")
 _DECIMAL = re.compile(r"-?\d{1,15}\.\d{1,17}(?:[eE][+-]?\d{1,3})?")

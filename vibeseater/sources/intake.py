@@ -22,7 +22,7 @@ _T = TypeVar("_T")
 
 _log = logging.getLogger(__name__)
 
-_CHUNK = 500  # events in one transaction
+_CHUNK = 2000  # events in one transaction
 _PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds between two tries while PostgreSQL is away
 _REFUSED = re.compile(r"items\[(\d+)\]")
 
@@ -79,21 +79,30 @@ class Intake:
         return created, refused
 
     async def _store_chunk(self, chunk: list[tuple[int, dict[str, Any]]], refused: dict[int, str]) -> int:
+        created = 0
         while chunk:
             try:
-                return (await until_done(lambda: self._create(chunk), self._source_id)).created
+                return created + await self._create(chunk)
             except NotFoundError:
                 raise  # a stream or the source was deleted: not the item's fault
             except InputError as error:
                 found = _REFUSED.match(error.field)
                 if found is None or int(found[1]) >= len(chunk):
                     raise
-                index, _ = chunk.pop(int(found[1]))
-                refused[index] = f"an item was refused: {error}"
-        return 0
+                place = int(found[1])
+                refused[chunk[place][0]] = f"an item was refused: {error}"
+            # What stands before it is fine. It is not tried again with the rest: many bad items among many good ones
+            # would be looked at over and over.
+            created += await self._create(chunk[:place])
+            chunk = chunk[place + 1 :]
+        return created
 
-    async def _create(self, chunk: list[tuple[int, dict[str, Any]]]) -> EventBatch:
-        return await self._events.create_events_batch([event for _, event in chunk], broadcast=True)
+    async def _create(self, chunk: list[tuple[int, dict[str, Any]]]) -> int:
+        events = [event for _, event in chunk]
+        if not events:
+            return 0
+        batch = await until_done(lambda: self._events.create_events_batch(events, broadcast=True), self._source_id)
+        return batch.created
 
     def _event(self, stream_id: UUID, item: Item) -> dict[str, Any]:
         return {
