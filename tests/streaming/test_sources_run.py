@@ -108,6 +108,7 @@ async def test_one_bad_item_is_left_out(seater: VibeSeater, server: LocalServer,
     assert status.items_rejected >= 5
     assert status.last_error is not None
     assert "an item was refused" in status.last_error
+    assert status.last_error_at is not None
     assert (await seater.streams.get_stream(stream)).stream_seq == 2495
 
 

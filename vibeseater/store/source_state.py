@@ -55,7 +55,9 @@ _SAVE = """
 UPDATE source_state SET
     state = $3, cursor = $4, place = $5, streams = $6,
     last_error = $7,
-    last_error_at = CASE WHEN $7::text IS NULL THEN NULL WHEN $8 THEN clock_timestamp() ELSE last_error_at END,
+    last_error_at = CASE WHEN $7::text IS NULL THEN NULL
+                         WHEN $8 OR last_error IS DISTINCT FROM $7 THEN clock_timestamp()
+                         ELSE last_error_at END,
     last_run_at = CASE WHEN $9 THEN clock_timestamp() ELSE last_run_at END,
     next_run_at = clock_timestamp() + make_interval(secs => $10),
     hold_until = clock_timestamp() + make_interval(secs => $11),
