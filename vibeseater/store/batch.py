@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import asyncpg
 
-from vibeseater.errors import UnreachableError
+from vibeseater.errors import ServerError, UnreachableError
 from vibeseater.inputs import EventDraft
 from vibeseater.store.backend import Backend, identify, settle
 from vibeseater.store.commit import Commit, commit_batch
@@ -18,37 +18,58 @@ from vibeseater.store.rows import find_by_ids, find_by_keys, key_of
 __all__ = ["write_batch"]
 
 
+_SECONDS_A_ROW = 0.002  # that a batch may take on top of the patience with a server that does not answer
+
+
 async def write_batch(pool: Pool, drafts: Sequence[EventDraft]) -> Commit:
     """Store a batch.
 
     Raises:
         NotFoundError: a stream or source does not exist; nothing is stored.
         UnreachableError: PostgreSQL stayed away for `failover_timeout` seconds.
+        ServerError: PostgreSQL refused the batch; nothing is stored.
     """
     seconds = pool.settings.failover_timeout
+    patience = pool.settings.connect_timeout + len(drafts) * _SECONDS_A_ROW
     deadline = asyncio.get_running_loop().time() + seconds
     unsettled: list[Backend] = []  # server processes that may still be carrying out a former try
     pause = 0.05
     while True:
         backend: Backend | None = None
         try:
-            async with pool.acquire() as connection:
+            async with pool.acquire(patience) as connection:
                 backend = await identify(connection)
-                for former in unsettled:
-                    await settle(connection, former)
-                return (unsettled and await _recall(connection, drafts)) or await commit_batch(connection, drafts)
+                if unsettled:
+                    for former in unsettled:
+                        await settle(connection, former)
+                    recalled = await _recall(connection, drafts)
+                    if recalled is not None:
+                        return recalled
+                    unsettled.clear()
+                return await commit_batch(connection, drafts)
         except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError):
             continue  # rolled back as a whole; the order of locks makes these next to impossible
-        except (UnreachableError, asyncpg.ReadOnlySQLTransactionError) as error:
-            if backend is not None:
+        except (UnreachableError, asyncpg.PostgresError) as error:
+            refused = isinstance(error, asyncpg.PostgresError)
+            if refused and not unsettled and not isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+                raise ServerError(f"PostgreSQL refused the batch, nothing was stored: {error}") from error
+            if backend is not None and not refused:
                 unsettled.append(backend)
             if asyncio.get_running_loop().time() + pause > deadline:
-                raise UnreachableError(
-                    f"PostgreSQL stayed away for {seconds:g} s ({error}). Give the batch's events external_ids and "
-                    "try again: what is stored already is not stored twice."
-                ) from error
+                raise _gave_up(seconds, error, doubtful=bool(unsettled)) from error
+        await pool.expire()  # where one connection is dead, the others may be
         await asyncio.sleep(pause * random.uniform(0.5, 1.5))
         pause = min(pause * 2, 2.0)
+
+
+def _gave_up(seconds: float, error: Exception, *, doubtful: bool) -> UnreachableError:
+    fate = (
+        "Whether the batch was stored is not known: give its events external_ids and try again; what is stored "
+        "already is not stored twice."
+        if doubtful
+        else "Nothing was stored: try again."
+    )
+    return UnreachableError(f"PostgreSQL stayed away for {seconds:g} s ({error or type(error).__name__}). {fate}")
 
 
 async def _recall(connection: Connection, drafts: Sequence[EventDraft]) -> Commit | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -15,11 +16,15 @@ from vibeseater.settings import Settings, without_secrets
 
 __all__ = ["CONNECTION_LOST", "Connection", "Pool", "connect"]
 
+_log = logging.getLogger(__name__)
+
 Connection = asyncpg.Connection
 T = TypeVar("T")
 
 OLDEST = 14
 """The oldest PostgreSQL that is supported (its major version)."""
+
+_RELEASE_SECONDS = 2.0  # that a connection with a cancelled query gets to become usable again
 
 CONNECTION_LOST = (
     OSError,
@@ -29,6 +34,7 @@ CONNECTION_LOST = (
     asyncpg.TooManyConnectionsError,
     asyncpg.OperatorInterventionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection that broke in the middle of a statement is asked for the next one
 )
 """What asyncpg raises when the server, or the way to it, is gone. A later try may succeed."""
 
@@ -53,6 +59,11 @@ async def _prepare_connection(connection: Connection) -> None:
     await connection.set_type_codec(
         "jsonb", schema="pg_catalog", format="binary", encoder=_encode_jsonb, decoder=_decode_jsonb
     )
+
+
+async def _leave_as_it_is(_connection: object) -> None:
+    # Nothing here leaves anything behind in a session, so nothing has to be tidied up at the price of a round trip.
+    pass
 
 
 async def connect(settings: Settings) -> Connection:
@@ -126,6 +137,7 @@ class Pool:
             max_inactive_connection_lifetime=60.0,
             server_settings=_SERVER_SETTINGS,
             init=_prepare_connection,
+            reset=_leave_as_it_is,
         )
 
     async def close(self) -> None:
@@ -156,24 +168,35 @@ class Pool:
         return self._pool
 
     @asynccontextmanager
-    async def acquire(self) -> AsyncIterator[Connection]:
+    async def acquire(self, timeout: float | None = None) -> AsyncIterator[Connection]:
         """A connection for several statements, as in a transaction.
+
+        Args:
+            timeout: seconds to wait for one, and seconds after which it is cut, whatever is asked on it: a
+                connection of which nobody says that it is dead would be waited on for ever.
 
         Raises:
             UnreachableError: PostgreSQL is away.
         """
         pool = self._opened()
         async with _translated(self.settings):
-            connection = await pool.acquire()
+            connection = await pool.acquire(timeout=timeout)
+        cut = None if timeout is None else asyncio.get_running_loop().call_later(timeout, connection.terminate)
         try:
             async with _translated(self.settings):
                 yield connection  # type: ignore[misc]
         finally:
-            await pool.release(connection)
+            if cut is not None:
+                cut.cancel()
+            await _release(pool, connection)
 
-    async def fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
-        """All rows of a query."""
-        return await self._twice(lambda connection: connection.fetch(query, *arguments))
+    async def expire(self) -> None:
+        """Replace every connection before its next use: the server, or the way to it, may be another one by now."""
+        await self._opened().expire_connections()
+
+    async def fetch(self, query: str, *arguments: Any, timeout: float | None = None) -> list[asyncpg.Record]:
+        """All rows of a query. With a `timeout` (seconds) a server that says nothing is unreachable then."""
+        return await self._twice(lambda connection: connection.fetch(query, *arguments), timeout)
 
     async def fetchrow(self, query: str, *arguments: Any) -> asyncpg.Record | None:
         """The first row of a query, or None."""
@@ -187,14 +210,24 @@ class Pool:
         """Run a statement that can be repeated; returns PostgreSQL's word for what was done."""
         return await self._twice(lambda connection: connection.execute(query, *arguments))
 
-    async def _twice(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+    async def _twice(self, work: Callable[[Connection], Awaitable[T]], timeout: float | None = None) -> T:
         try:
-            async with self.acquire() as connection:
-                return await work(connection)
-        except UnreachableError:
-            # One dead connection tells nothing of the server: the others that a restart killed are still pooled.
-            await self._opened().expire_connections()
-            async with self.acquire() as connection:
-                return await work(connection)
+            try:
+                async with self.acquire(timeout) as connection:
+                    return await work(connection)
+            except UnreachableError:
+                # One dead connection tells nothing of the server: the others that a restart killed are still pooled.
+                await self.expire()
+                async with self.acquire(timeout) as connection:
+                    return await work(connection)
         except asyncpg.PostgresError as error:
             raise ServerError(f"PostgreSQL refused: {error}") from error
+
+
+async def _release(pool: asyncpg.Pool[asyncpg.Record], connection: Any) -> None:
+    """Give a connection back. One that can't be used any more is ended by asyncpg, which raises all the same."""
+    try:
+        await pool.release(connection, timeout=_RELEASE_SECONDS)
+    except Exception as error:
+        # What was asked is answered, or has its own error: this one would hide it.
+        _log.debug("A connection was ended when it was given back: %r", error)

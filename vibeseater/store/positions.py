@@ -63,13 +63,17 @@ async def counters(pool: Pool, topics: Iterable[Topic]) -> dict[Topic, int]:
         _COUNTERS,
         [topic.id for topic in wanted if topic.kind == "stream"],
         [topic.id for topic in wanted if topic.kind == "source"],
+        timeout=pool.settings.connect_timeout,
     )
     return {Topic(row[0], UUID(int=row[1].int)): row[2] for row in rows}
 
 
 async def read_after(pool: Pool, topic: Topic, position: int, upto: int, limit: int) -> list[Event]:
     """The events of a topic after a position, up to another, in order; at most `limit`."""
-    return to_events(await pool.fetch(_READ_AFTER[topic.kind], topic.id, position, upto, limit))
+    rows = await pool.fetch(
+        _READ_AFTER[topic.kind], topic.id, position, upto, limit, timeout=pool.settings.connect_timeout
+    )
+    return to_events(rows)
 
 
 async def position_at(pool: Pool, topic: Topic, moment: datetime) -> int:
