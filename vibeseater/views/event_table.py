@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 import param
@@ -33,6 +33,8 @@ class TableComponent(JSComponent):
     def __init__(self, state: StreamState, **params: Any) -> None:
         super().__init__(cap=state.cap, **params)
         self._state = state
+        self._shown = False  # to a browser
+        self.on_ready: Callable[[], None] | None = None
         state.param.watch(self._on_reset, ["resets"])
         state.param.watch(self._on_fresh, ["fresh"])
 
@@ -45,7 +47,8 @@ class TableComponent(JSComponent):
         )
 
     def _send(self, op: str, events: Iterable[Event]) -> None:
-        self._send_msg(f'{{"op":"{op}","now":{round(time.time() * 1000)},"rows":[{self._rows(events)}]}}')
+        if self._shown:  # who is not there yet asks for all rows when he is
+            self._send_msg(f'{{"op":"{op}","now":{round(time.time() * 1000)},"rows":[{self._rows(events)}]}}')
 
     def _on_fresh(self, *_: Any) -> None:
         if self._state.fresh:
@@ -59,7 +62,11 @@ class TableComponent(JSComponent):
         # A browser sends what it likes: whatever is not understood is left alone.
         op = data.get("op") if isinstance(data, dict) else None
         if op == "ready":
-            self._on_reset()
+            self._shown = True
+            if self.on_ready is not None:
+                self.on_ready()
+            if self._state.resets:  # else what is stored is still being read, and comes by itself
+                self._on_reset()
         elif op == "detail":
             event = self._state.find(str(data.get("id")))
             text = rows.detail(event) if event else "This event has left the table. Ask for it by its id."
@@ -81,6 +88,10 @@ class EventTable(Viewer):
         self._table = TableComponent(
             state, height=self.param.height, sizing_mode="stretch_width", css_classes=["vs-table"]
         )
+
+    def on_ready(self, callback: Callable[[], None]) -> None:
+        """Have `callback()` called whenever a browser has drawn the table."""
+        self._table.on_ready = callback
 
     def __panel__(self) -> Any:
         return self._table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,8 @@ import panel as pn
 from tornado.websocket import WebSocketClosedError
 
 __all__ = ["Presenter", "ensure_extension"]
+
+_LONGEST_WAIT = 20.0  # seconds for a browser; a notebook that is run without one goes on all the same
 
 
 def _not_a_browser_that_left(record: logging.LogRecord) -> bool:
@@ -31,11 +34,29 @@ class Presenter:
 
     def __init__(self, document: Any = None) -> None:
         self._document = document
+        self._ready = asyncio.Event()
+        self._ready.set()
+
+    def await_browser(self) -> None:
+        """A cell is going to show the view: change nothing until its browser is there.
+
+        A message to a notebook comes in several parts, and Panel's script drops those that come before the cell is
+        drawn. A message that is cut in two by that would spoil all that follow.
+        """
+        if self._document is None:
+            self._ready.clear()
+
+    def browser_is_ready(self) -> None:
+        """The browser has drawn the view, or nobody waits for it any more: go on."""
+        self._ready.set()
 
     async def __call__(self, change: Callable[[], None]) -> None:
         """Run `change`; return when it was run, or raise what it raised."""
         document = self._document
         if document is None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ready.wait(), _LONGEST_WAIT)
+            self._ready.set()
             change()
             return
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -133,7 +133,7 @@ class StreamState(param.Parameterized):
             if statistics.last_event_at is not None:
                 self._latest = statistics.last_event_at.timestamp()
             # Both were read a moment after the position, and may hold events that the feed is going to bring. Positions
-            # have no gaps, so the sums tell up to which one each of them counted: what lies before is not counted again.
+            # have no gaps, so the sums tell up to which one each of them counted; those are not counted again.
             self._totalled_to = max(position, sum(self._totals.values()))
             before_window = statistics.total_events - statistics.recent_events
             self._plotted_to = max(position, before_window + sum(bucket.count for bucket in buckets))

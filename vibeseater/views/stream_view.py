@@ -57,7 +57,8 @@ class StreamView(Viewer):
         if not served:
             ensure_extension()
         self.state = StreamState(stream)
-        self.session = StreamSession(seater, stream, self.state, Presenter(document if served else None), feed)
+        self._presenter = Presenter(document if served else None)
+        self.session = StreamSession(seater, stream, self.state, self._presenter, feed)
         self.badge = LiveBadge(self.state)
         self.controls = Controls(self.state, self._act, self.session.spawn)
         self.notice = Notice(self.state)
@@ -66,6 +67,7 @@ class StreamView(Viewer):
         self.sources = SourceTable(self.state)
         self.filter = SourceFilter(self.state)
         self.table = EventTable(self.state, height=self.height)
+        self.table.on_ready(self._presenter.browser_is_ready)
 
     async def _act(self, name: str) -> None:
         streaming = self.session.seater.streaming
@@ -79,9 +81,11 @@ class StreamView(Viewer):
 
     async def aclose(self) -> None:
         """Stop following. What is shown stays, and says that it is STALE. May be called twice."""
+        self._presenter.browser_is_ready()
         await self.session.aclose()
 
     def __panel__(self) -> Any:
+        self._presenter.await_browser()
         self._begin()
         heading = Heading(text=self.state.param.title, margin=0)
         return layout.sheet(

@@ -1,0 +1,120 @@
+"""A notebook's cell in JupyterLab, in a real browser: it shows the live view, and a new event appears in it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.servers import eventually
+from vibeseater import VibeSeater
+
+CODE = """import vibeseater
+seater = await vibeseater.connect()
+stream = await seater.streams.get_stream({stream!r})
+view = vibeseater.StreamView(seater, stream)
+view"""
+
+
+def _notebook(*cells: str) -> str:
+    made = [
+        {"cell_type": "code", "id": f"c{at}", "metadata": {}, "execution_count": None, "outputs": [], "source": cell}
+        for at, cell in enumerate(cells)
+    ]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    return json.dumps({"cells": made, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5})
+
+
+def _free_port() -> int:
+    with socket.socket() as tried:
+        tried.bind(("127.0.0.1", 0))
+        return int(tried.getsockname()[1])
+
+
+@pytest.fixture
+async def lab(tmp_path: Path, module_database_url: str, module_redis_url: str) -> AsyncIterator[tuple[str, Path]]:
+    """A JupyterLab, and the folder that it shows."""
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    port = _free_port()
+    environment = {
+        **os.environ,
+        "VIBESEATER_DATABASE_URL": module_database_url,
+        "VIBESEATER_REDIS_URL": module_redis_url,
+        **{f"JUPYTER_{name}": str(tmp_path / name) for name in ("CONFIG_DIR", "DATA_DIR", "RUNTIME_DIR")},
+        "IPYTHONDIR": str(tmp_path / "ipython"),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--allow-root",
+        "--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True", "--LabApp.news_url=None",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", f"--ServerApp.root_dir={folder}",
+        env=environment, cwd=folder, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    address = f"http://127.0.0.1:{port}"
+
+    async def answers() -> bool:
+        assert process.returncode is None, "JupyterLab ended"
+        with contextlib.suppress(aiohttp.ClientError):
+            async with aiohttp.ClientSession() as session, session.get(f"{address}/api") as answer:
+                return answer.status == 200
+        return False
+
+    try:
+        await eventually(answers, 60, interval=0.2)
+        yield address, folder
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        await process.wait()
+
+
+async def test_a_cell_shows_the_live_view(
+    lab: tuple[str, Path], beside: VibeSeater, open_page: Callable[..., Any]
+) -> None:
+    address, folder = lab
+    stream = await beside.streams.create_stream("In a notebook")
+    source = await beside.sources.create_source(stream, name="BBC")
+    before = await beside.events.create_event(
+        stream_id=stream.id, source_id=source.id, event_type="n", content={"title": "before"}
+    )
+    (folder / "watch.ipynb").write_text(_notebook(CODE.format(stream=str(stream.id)), "await view.aclose()"))
+    opened = await open_page(f"{address}/lab/tree/watch.ipynb?reset", viewport={"width": 1280, "height": 1000})
+    page = opened.page
+    await page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60_000)
+    await page.get_by_text("| Idle").wait_for(timeout=60_000)  # the status bar: what is run before is lost
+    await page.locator(".jp-Cell").first.locator(".cm-content").click()
+    await page.keyboard.press("Shift+Enter")
+    await page.locator(f"[data-event-id='{before.id}']").wait_for(timeout=60_000)
+    await page.locator(".badge[data-state=LIVE]").wait_for()
+    event = await beside.events.create_event(
+        stream_id=stream.id, source_id=source.id, event_type="n", content={"title": "after <b>all</b>"}
+    )
+    row = page.locator(f"[data-event-id='{event.id}']")
+    await row.wait_for()
+    assert await opened.ids() == [str(event.id), str(before.id)]
+    assert "after <b>all</b>" in await row.inner_text()
+    await eventually(lambda: _total(opened, "2"))
+    # The plot is there, in the browser's own models, and moves.
+    await page.locator(".bk-Figure").wait_for()
+    await row.locator(".expand").click()
+    await page.locator(".detail", has_text="stream_seq").wait_for()
+    if folder_of_shots := os.environ.get("VIBESEATER_TEST_SHOTS"):
+        await page.screenshot(path=f"{folder_of_shots}/jupyterlab.png")
+    await page.locator(".jp-Cell").nth(1).locator(".cm-content").click()
+    await page.keyboard.press("Shift+Enter")
+    await page.locator(".badge[data-state=STALE]").wait_for()
+    opened.errors.clear()  # JupyterLab's own, about addresses that this machine can't reach
+
+
+async def _total(opened: Any, text: str) -> bool:
+    return bool(await opened.figure("total") == text)
