@@ -98,9 +98,9 @@ class SourceStore:
 
     async def detach(self, stream: Stream | UUID | str, source: Source | UUID | str) -> None:
         """Let a source's events come into a stream no longer. The events that it brought stay."""
-        found = await self._streams.get_stream(stream)
+        found, feeding = await self._streams.get_stream(stream), await self.get_source(source)
         await self._pool.execute(
-            "DELETE FROM stream_sources WHERE stream_id = $1 AND source_id = $2", found.id, _id(source)
+            "DELETE FROM stream_sources WHERE stream_id = $1 AND source_id = $2", found.id, feeding.id
         )
 
     async def update_source(
