@@ -39,7 +39,7 @@ NEIGHBOURS = {("models", "telemetry"), ("telemetry", "models"), ("server", "demo
 FACE_SEERS = {"bench", "cli", "demo", "doctor", "faults", "server", "views"}
 
 # Exceptions that are raised and caught within one part, and never reach a user.
-INSIDE = {"BadItemError", "DecodeError", "PrivateAddressError", "TooLargeError"}
+INSIDE = {"AnswerLostError", "BadItemError", "DecodeError", "PrivateAddressError", "TooLargeError"}
 
 
 def _modules() -> list[Path]:

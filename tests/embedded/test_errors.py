@@ -137,8 +137,10 @@ def test_an_old_redis_is_passed_over(home: Path, monkeypatch: pytest.MonkeyPatch
     old.chmod(0o755)
     monkeypatch.setenv("PATH", f"{home}{os.pathsep}/bin")
     monkeypatch.setattr(binaries.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(EmbeddedServerError, match=r"version 5\.0, needed is 6\.2"):
+    monkeypatch.setattr(binaries, "_SHARED", (home.parent / "place",))
+    with pytest.raises(EmbeddedServerError, match=r"version is 5\.0, needed is 6\.2"):
         binaries.redis_program(server_account())
+    assert not (home.parent / "place").exists()  # no copy makes it younger
 
 
 async def test_a_home_with_a_long_path(home: Path) -> None:

