@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +57,14 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @contextlib.asynccontextmanager
-async def serving(database_url: str, redis_url: str, *arguments: str) -> AsyncIterator[str]:
+async def serving(
+    database_url: str, redis_url: str, *, pages: Sequence[Path] = tuple((ROOT / "dashboards").glob("[a-z]*.py"))
+) -> AsyncIterator[str]:
     """The pages under plain `panel serve`, as a process; gives its address."""
     environment = {**os.environ, "VIBESEATER_DATABASE_URL": database_url, "VIBESEATER_REDIS_URL": redis_url}
-    pages = sorted(str(path) for path in (ROOT / "dashboards").glob("[a-z]*.py"))
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "panel", "serve", *pages, "--port", "0", *arguments,
+        sys.executable, "-m", "panel", "serve", *map(str, pages), "--port", "0",
         cwd=ROOT, env=environment, stderr=asyncio.subprocess.STDOUT, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     output: list[str] = []

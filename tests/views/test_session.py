@@ -6,6 +6,7 @@ import asyncio
 import gc
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from tests.servers import eventually
@@ -13,7 +14,7 @@ from vibeseater.models import Stream
 from vibeseater.seater import VibeSeater
 from vibeseater.views.session import StreamSession
 from vibeseater.views.state import StreamState
-from vibeseater.views.watch import stream_and_sources, streams_and_rates
+from vibeseater.views.watch import stream_now, streams_and_rates
 
 
 async def _opened(seater: VibeSeater, stream: Stream, **options: Any) -> StreamSession:
@@ -116,6 +117,19 @@ async def test_a_status_that_another_page_changed_and_a_new_source_are_seen(seat
     await session.aclose()
 
 
+async def test_what_is_wrong_with_a_source_is_told(seater: VibeSeater, tmp_path: Path) -> None:
+    lines = tmp_path / "lines.jsonl"
+    lines.write_text('{"title": "one"}\n')
+    stream = await seater.streams.create_stream("Troubled")
+    await seater.sources.create_source(stream, type="file", name="Lines", config={"path": str(lines)})
+    lines.unlink()
+    session = await _opened(seater, stream)
+    assert session.state.sources[0]["trouble"] == ""
+    await seater.streaming.start_stream(stream)
+    await eventually(lambda: "lines.jsonl" in session.state.sources[0]["trouble"])
+    await session.aclose()
+
+
 async def test_a_draw_that_fails_is_shown_and_the_next_one_works(seater: VibeSeater) -> None:
     stream = await seater.streams.create_stream("Failing")
     failures = 1
@@ -196,9 +210,9 @@ async def test_a_session_that_is_forgotten_ends_by_itself(seater: VibeSeater) ->
 
 async def test_views_that_ask_together_share_one_query(seater: VibeSeater) -> None:
     stream = await seater.streams.create_stream("Shared")
-    answers = await asyncio.gather(*(stream_and_sources(seater, stream.id) for _ in range(50)))
+    answers = await asyncio.gather(*(stream_now(seater, stream.id) for _ in range(50)))
     assert len({id(answer) for answer in answers}) == 1
-    assert answers[0][0].id == stream.id
+    assert answers[0].stream.id == stream.id
 
 
 async def test_the_rates_of_all_streams_are_told_from_their_counters(seater: VibeSeater) -> None:

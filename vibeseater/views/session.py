@@ -19,7 +19,7 @@ from vibeseater.feeds.base import Feed
 from vibeseater.models import Event, Stream
 from vibeseater.seater import VibeSeater
 from vibeseater.views.state import StreamState
-from vibeseater.views.watch import stream_and_sources
+from vibeseater.views.watch import stream_now
 from vibeseater.views.windows import LONGEST
 
 __all__ = ["Present", "StreamSession"]
@@ -121,7 +121,7 @@ class StreamSession:
         """Read what is stored up to the feed's position, and begin with it."""
         self._feed = feed
         state = self.state
-        _, sources = await stream_and_sources(self.seater, self.stream.id)
+        _, sources, _ = await stream_now(self.seater, self.stream.id)
         if self._given is not None:
 
             def begin_given() -> None:
@@ -161,9 +161,9 @@ class StreamSession:
     async def age(self) -> None:
         """The tick of the second: status, names of new sources, rate, badge."""
         state, feed = self.state, self._feed
-        stream = sources = None
+        stream = sources = troubles = None
         try:
-            stream, sources = await stream_and_sources(self.seater, self.stream.id)
+            stream, sources, troubles = await stream_now(self.seater, self.stream.id)
             known = {str(source.id) for source in sources}
             for key in state.unknown():
                 if key not in known:  # it sent events and was detached since
@@ -177,6 +177,8 @@ class StreamSession:
                 state.set_stream(stream)
             if sources is not None:
                 state.set_sources(sources)
+            if troubles is not None:
+                state.set_troubles(troubles)
             state.tick(feed.state if feed is not None else None, feed.stats if feed is not None else None)
             if names != [source["name"] for source in state.sources] and state.rows:
                 state.resets += 1  # a name or colour changed: rows that show it are drawn anew

@@ -28,6 +28,9 @@ export function render({model}) {
           cell.className = key
           cell.append(document.createElement("span"))
         }
+        const trouble = document.createElement("small")
+        trouble.setAttribute("role", "status")
+        row.cells[0].append(trouble)
       }
       row.style.setProperty("--c", source.colour)
       row.dataset.source = source.key
@@ -37,6 +40,10 @@ export function render({model}) {
       set(total, source.total)
       set(rate, source.rate)
       set(last, source.last)
+      const trouble = row.cells[0].lastChild
+      set(trouble, source.trouble)
+      trouble.hidden = !source.trouble
+      trouble.title = source.trouble
     })
     table.hidden = !model.sources.length
     note.hidden = !table.hidden

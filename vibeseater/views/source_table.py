@@ -15,7 +15,7 @@ __all__ = ["SourceTable"]
 
 
 class SourcesComponent(JSComponent):
-    """The browser's half: `sources` are dicts of `key`, `name`, `type`, `colour`, `total`, `rate`, `last`, all text."""
+    """The browser's half: `sources` are dicts of `key`, `name`, `type`, `colour` and the texts of the columns."""
 
     sources = param.List([])
 

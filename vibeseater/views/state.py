@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import param
@@ -62,7 +62,7 @@ class StreamState(param.Parameterized):
     lag = param.Integer(0, doc="Events that are stored and not shown yet.")
 
     source = param.String(ALL, doc="The key of the source that is shown; empty for all.")
-    sources = param.List([], doc="What is told of each source: key, name, type, colour, total, rate, last.")
+    sources = param.List([], doc="What is told of each source: key, name, type, colour, total, rate, last, trouble.")
     window = param.Parameter(WINDOWS[0], doc="The plot's span, one of `WINDOWS`.")
     series = param.Parameter(Series([], [], {}), doc="What the plot draws.")
 
@@ -81,6 +81,7 @@ class StreamState(param.Parameterized):
         self._all = SlidingRate(60)
         self._known: dict[str, Source] = {}
         self._order: list[str] = []
+        self._troubles: dict[str, str] = {}
         self._totals: Counter[str] = Counter()
         self._last: dict[str, float] = {}
         self._latest: float | None = None
@@ -100,6 +101,10 @@ class StreamState(param.Parameterized):
             self._known[str(source.id)] = source
         self._order = list(self._known)
         self.sources = self._describe(time.time())
+
+    def set_troubles(self, troubles: Mapping[str, str]) -> None:
+        """Take over what is wrong with sources that can't be read just now, by source key; seen at the next tick."""
+        self._troubles = dict(troubles)
 
     def unknown(self) -> list[str]:
         """Ids of sources that sent events, and whose names are not known yet."""
@@ -268,6 +273,7 @@ class StreamState(param.Parameterized):
                 "total": self._totals[key],
                 "rate": self._windows.rate(key, now),
                 "last": timetext.ago(now - self._last[key]) if key in self._last else "never",
+                "trouble": self._troubles.get(key, ""),
             }
             for key in keys
         ]

@@ -16,6 +16,7 @@ export function render({model}) {
 
   const form = make("form", "form")
   form.hidden = true
+  form.noValidate = true  // what does not fit is told by the server, with its cure
   const field = (name, label, hint, type) => {
     const box = make("label")
     const input = make("input")
@@ -28,8 +29,8 @@ export function render({model}) {
     return input
   }
   const title = field("title", "Title", "Debate night", "text")
-  const url = field("url", "Feed to read (RSS or Atom), if there is one", "https://…", "url")
-  title.required = true
+  const url = field("url", "Feed to read (RSS or Atom), if there is one", "https://…", "text")
+  url.inputMode = "url"
   title.maxLength = 200
   const submit = make("button", "main", "Create")
   submit.type = "submit"

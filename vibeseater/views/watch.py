@@ -6,14 +6,14 @@ import asyncio
 import time
 import weakref
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from vibeseater.models import Source, Stream
 from vibeseater.rates import SlidingRate
 from vibeseater.seater import VibeSeater
 
-__all__ = ["StreamRates", "stream_and_sources", "streams_and_rates"]
+__all__ = ["Now", "StreamRates", "stream_now", "streams_and_rates"]
 
 _FRESH = 0.9  # seconds that an answer is handed on for: a little under the second in which views tick
 
@@ -37,17 +37,32 @@ async def _shared(seater: VibeSeater, key: Hashable, read: Callable[[], Awaitabl
     return answer
 
 
-async def stream_and_sources(seater: VibeSeater, stream_id: UUID) -> tuple[Stream, list[Source]]:
-    """A stream as it is now, and the sources attached to it; at most a second old.
+class Now(NamedTuple):
+    """A stream as it is now.
+
+    Attributes:
+        sources: those attached to it.
+        troubles: by source id, what is wrong with those that can't be read just now.
+    """
+
+    stream: Stream
+    sources: list[Source]
+    troubles: dict[str, str]
+
+
+async def stream_now(seater: VibeSeater, stream_id: UUID) -> Now:
+    """A stream, its sources and how they fare; at most a second old.
 
     Raises:
         NotFoundError: the stream was deleted.
         UnreachableError: PostgreSQL does not answer.
     """
 
-    async def read() -> tuple[Stream, list[Source]]:
+    async def read() -> Now:
         stream = await seater.streams.get_stream(stream_id)
-        return stream, await seater.sources.list_sources(stream)
+        sources = await seater.sources.list_sources(stream)
+        status = await seater.streaming.status(stream)
+        return Now(stream, sources, {str(one.source_id): one.last_error for one in status.sources if one.last_error})
 
     return await _shared(seater, stream_id, read)
 

@@ -1,0 +1,81 @@
+"""Sessions that are opened and closed leave nothing: no feed, no task, no view. Served here, to look inside."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bokeh.server.server import BaseServer
+from bokeh.server.tornado import BokehTornado
+from panel.io.application import build_applications
+from tornado.httpserver import HTTPServer
+from tornado.ioloop import IOLoop
+from tornado.netutil import bind_sockets
+
+from tests.browser.conftest import ROOT
+from tests.servers import eventually
+from vibeseater import VibeSeater
+from vibeseater.views import runtime
+from vibeseater.views.session import StreamSession
+
+
+@pytest.fixture
+async def served_here(
+    database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[str, VibeSeater]]:
+    """The pages, served by this very process, and its shared VibeSeater. Sessions end soon after their browser left."""
+    monkeypatch.setenv("VIBESEATER_DATABASE_URL", database_url)
+    monkeypatch.setenv("VIBESEATER_REDIS_URL", redis_url)
+    (listening,) = bind_sockets(0, "127.0.0.1")
+    port = listening.getsockname()[1]
+    pages: dict[str, Path] = {f"/{path.stem}": path for path in (ROOT / "dashboards").glob("[a-z]*.py")}
+    tornado = BokehTornado(
+        build_applications(dict(pages)),
+        extra_websocket_origins=[f"127.0.0.1:{port}"],
+        unused_session_lifetime_milliseconds=3000,
+        check_unused_sessions_milliseconds=300,
+    )
+    http = HTTPServer(tornado)
+    server = BaseServer(IOLoop.current(), tornado, http)
+    server.start()
+    http.add_sockets([listening])
+    yield f"http://127.0.0.1:{port}", await runtime.shared_seater()
+    server.stop()
+    await http.close_all_connections()
+    for context in tornado.applications.values():
+        await context._cleanup_sessions(-1)
+    http.stop()
+    await runtime.close_shared_seater()
+
+
+def _alive() -> list[StreamSession]:
+    gc.collect()
+    return [thing for thing in gc.get_objects() if type(thing) is StreamSession]
+
+
+async def test_closed_pages_leave_nothing(served_here: tuple[str, VibeSeater], open_page: Callable[..., Any]) -> None:
+    address, seater = served_here
+    stream = await seater.streams.create_stream("Visited")
+    first = await open_page(f"{address}/stream?id={stream.id}")
+    await first.ready()
+    tasks, feeds = len(asyncio.all_tasks()), []
+    for _ in range(4):
+        view = await open_page(f"{address}/stream?id={stream.id}")
+        await view.ready()
+        event = await seater.events.create_event(stream_id=stream.id, event_type="n", content={})
+        await view.page.locator(f"[data-event-id='{event.id}']").wait_for()
+        feeds += [weakref.ref(session.feed) for session in _alive() if session.feed is not None]
+        await view.page.context.close()
+    await eventually(lambda: len(_alive()) == 1, message="one session, that of the page that is open")
+    await eventually(lambda: len({id(feed()) for feed in feeds} - {id(None)}) == 1)
+    await eventually(lambda: len(asyncio.all_tasks()) <= tasks + 3)  # a browser's own messages come and go
+    # The page that stayed goes on.
+    event = await seater.events.create_event(stream_id=stream.id, event_type="n", content={})
+    await first.page.locator(f"[data-event-id='{event.id}']").wait_for()
+    await first.page.context.close()
+    await eventually(lambda: not _alive())
