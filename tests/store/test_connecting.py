@@ -137,7 +137,7 @@ async def test_after_closing_everything_says_so(database_url: str, redis_url: st
         replay.start,
     ):
         with pytest.raises(ClosedError, match="onnect"):
-            await attempt()  # type: ignore[no-untyped-call]
+            await attempt()
     for call in (seater.subscribe, seater.replay):
         with pytest.raises(ClosedError, match="connect"):
             call(stream)
@@ -158,7 +158,7 @@ async def test_another_event_loop_is_told(seater: vibeseater.VibeSeater) -> None
             seater.subscribe(stream).start,
         ):
             try:
-                await attempt()  # type: ignore[no-untyped-call]
+                await attempt()
             except VibeSeaterError as error:
                 errors.append(error)
 

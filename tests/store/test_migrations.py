@@ -116,7 +116,8 @@ async def test_a_migration_that_fails_half_way_leaves_nothing(connection: Connec
 async def test_migrations_before_a_failing_one_stay(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each migration is a transaction of its own: a later one that fails takes no earlier one with it."""
     broken = migrate.Migration(len(KNOWN) + 1, "broken", "CREATE TABLE half_made (x integer); SELECT 1 / 0;")
-    monkeypatch.setattr(migrate, "known_migrations", lambda known=migrate.known_migrations(): [*known, broken])
+    all_and_one = [*migrate.known_migrations(), broken]
+    monkeypatch.setattr(migrate, "known_migrations", lambda: all_and_one)
     with pytest.raises(MigrationError, match="division by zero"):
         await migrate.apply(connection)
     assert await applied(connection) == KNOWN

@@ -1,0 +1,160 @@
+"""Batches: one transaction, input order, positions side by side; all of it or nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.engine import item, positions, stored_rows
+from vibeseater import VibeSeater, telemetry
+from vibeseater.errors import InputError, NotFoundError, ServerError
+from vibeseater.models import Event
+
+SMALL, LARGE = 20, 500  # below some hundred rows a batch is one statement, above it is copied
+NOTHING = {"events": 0, "keys": 0, "totals": 0, "stream_seqs": 0, "source_seqs": 0}
+
+
+@pytest.mark.parametrize("size", [1, SMALL, LARGE])
+async def test_a_batch_is_returned_in_the_order_of_the_input(seater: VibeSeater, size: int) -> None:
+    """What comes back are the events, in the order of the items, as they are stored."""
+    stream = await seater.streams.create_stream(title="A")
+    source = await seater.sources.create_source(stream, name="S")
+    items = [
+        item(stream, n, source_id=source if n % 3 else None, metadata={"n": n}, occurred_at="2026-01-31T12:00:00Z")
+        for n in range(size)
+    ]
+    batch = await seater.events.create_events_batch(iter(items))
+    assert isinstance(batch, list)
+    assert batch.created == size
+    assert [event.content["number"] for event in batch] == list(range(size))
+    assert positions(batch) == list(range(1, size + 1))
+    assert [event.source_seq for event in batch if event.source_id] == list(range(1, size - (size + 2) // 3 + 1))
+    assert await seater.events.list_events(stream, order="oldest", limit=size) == batch
+    assert len({event.inserted_at for event in batch}) == 1
+
+
+async def test_an_empty_batch_is_nothing(seater: VibeSeater) -> None:
+    """No items, no events, no error."""
+    batch = await seater.events.create_events_batch([])
+    assert (batch, batch.created) == ([], 0)
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+async def test_batches_for_several_streams_keep_each_in_order(seater: VibeSeater, size: int) -> None:
+    """A batch may bring events of many streams and sources; within each the input's order is kept."""
+    streams = [await seater.streams.create_stream(title=f"S{n}") for n in range(3)]
+    sources = [await seater.sources.create_source(name=f"Q{n}") for n in range(2)]
+    items = [item(streams[n % 3], n, source_id=sources[n % 2]) for n in range(size)]
+    batch = await seater.events.create_events_batch(items)
+    for stream in streams:
+        mine = [event for event in batch if event.stream_id == stream.id]
+        assert positions(mine) == list(range(1, len(mine) + 1))
+    for source in sources:
+        assert [event.source_seq for event in batch if event.source_id == source.id] == list(range(1, size // 2 + 1))
+
+
+async def test_concurrent_batches_don_t_mix(seater: VibeSeater) -> None:
+    """However many batches and single events come at once, a batch's positions are side by side."""
+    stream = await seater.streams.create_stream(title="A")
+    source = await seater.sources.create_source(stream, name="S")
+
+    async def batch(size: int) -> list[Event]:
+        return await seater.events.create_events_batch([item(stream, n, source_id=source) for n in range(size)])
+
+    batches, singles = await asyncio.gather(
+        asyncio.gather(*(batch(size) for size in (SMALL, LARGE) * 6)),
+        asyncio.gather(*(seater.events.create_event(**item(stream, source_id=source)) for _ in range(300))),
+    )
+    for events in batches:
+        first = events[0]
+        assert positions(events) == list(range(first.stream_seq, first.stream_seq + len(events)))
+        assert first.source_seq is not None
+        assert [event.source_seq for event in events] == list(range(first.source_seq, first.source_seq + len(events)))
+    everything = itertools.chain(singles, *batches)
+    total = 6 * (SMALL + LARGE) + 300
+    assert sorted(event.stream_seq for event in everything) == list(range(1, total + 1))
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+@pytest.mark.parametrize("at", [0, 0.5, 1])
+@pytest.mark.parametrize("changed", [{"stream_id": uuid4()}, {"source_id": uuid4()}], ids=["stream", "source"])
+async def test_one_unknown_owner_refuses_the_whole(
+    seater: VibeSeater, size: int, at: float, changed: dict[str, Any]
+) -> None:
+    """Where one event's stream or source does not exist, none of the batch is stored, wherever it stands."""
+    stream = await seater.streams.create_stream(title="A")
+    source = await seater.sources.create_source(stream, name="S")
+    items = [item(stream, n, source_id=source, external_id=str(n)) for n in range(size)]
+    items[int(at * (size - 1))] |= changed
+    with pytest.raises(NotFoundError, match="no such"):
+        await seater.events.create_events_batch(items)
+    assert await stored_rows(seater) == NOTHING
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+async def test_what_postgresql_refuses_in_the_middle_leaves_nothing(seater: VibeSeater, size: int) -> None:
+    """A row that the database itself refuses takes its whole batch with it, counters and all."""
+    stream = await seater.streams.create_stream(title="A")
+    await seater.pool.execute("ALTER TABLE events ADD CHECK (event_type <> 'poison')")
+    items = [item(stream, n, external_id=str(n)) for n in range(size)]
+    items[size // 2]["event_type"] = "poison"
+    with pytest.raises(ServerError, match=r"refused.*violates check constraint"):
+        await seater.events.create_events_batch(items)
+    assert await stored_rows(seater) == NOTHING
+    items[size // 2]["event_type"] = "sound"
+    assert (await seater.events.create_events_batch(items)).created == size
+
+
+async def test_one_bad_item_is_told_by_its_number(seater: VibeSeater) -> None:
+    """The error names which item and which field of it, before anything is sent."""
+    stream = await seater.streams.create_stream(title="A")
+    items = [item(stream, n) for n in range(LARGE)]
+    items[417]["content"] = {"a": {"b": float("nan")}}
+    with pytest.raises(InputError, match=r"^items\[417\]\.content\.a\.b=nan: not a JSON number"):
+        await seater.events.create_events_batch(items)
+    assert await stored_rows(seater) == NOTHING
+
+
+async def test_a_cancelled_batch_is_stored_whole_or_not_at_all(seater: VibeSeater) -> None:
+    """Whenever a batch is cancelled, all of it is there or nothing, and positions go on without a gap."""
+    stream = await seater.streams.create_stream(title="A")
+    items = [item(stream, n) for n in range(LARGE)]
+    for milliseconds in range(0, 40, 4):
+        before = (await seater.streams.get_stream(stream)).stream_seq
+        task = asyncio.create_task(seater.events.create_events_batch(items))
+        await asyncio.wait([task], timeout=milliseconds / 1000)
+        task.cancel()
+        await asyncio.wait([task])
+        after = (await seater.streams.get_stream(stream)).stream_seq
+        assert after - before in (0, LARGE)
+        assert (await stored_rows(seater))["events"] == after
+    assert len(await seater.events.create_events_batch(items)) == LARGE
+
+
+async def test_fifty_thousand_events_in_one_batch(seater: VibeSeater) -> None:
+    """A batch may be as large as memory allows; it is one transaction still."""
+    stream = await seater.streams.create_stream(title="A")
+    batch = await seater.events.create_events_batch(item(stream, n) for n in range(50_000))
+    assert batch.created == 50_000
+    assert (batch[-1].stream_seq, batch[-1].content) == (50_000, {"number": 49_999})
+    assert await stored_rows(seater) == NOTHING | {"events": 50_000, "totals": 50_000, "stream_seqs": 50_000}
+
+
+async def test_telemetry_tells_of_a_batch_once(seater: VibeSeater) -> None:
+    """A batch is one event of telemetry, with how many are new and how many were asked for."""
+    stream = await seater.streams.create_stream(title="A")
+    heard: list[Any] = []
+    telemetry.attach("test-batch", ("vibeseater", "events", "batch_created"), lambda *args: heard.append(args[1:3]))
+    try:
+        await seater.events.create_events_batch([item(stream, external_id=one) for one in ("a", "a", "b")])
+    finally:
+        telemetry.detach("test-batch")
+    measurements, metadata = heard[0]
+    assert len(heard) == 1
+    assert measurements["count"] == 2
+    assert measurements["duration"] > 0
+    assert metadata == {"requested": 3, "broadcast": False}

@@ -1,0 +1,267 @@
+"""Group commit: events that come together share a commit, and neither help nor harm one another otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+import vibeseater
+from tests.engine import held_up, item, stored_rows, waits_for_lock
+from tests.servers import eventually
+from vibeseater import VibeSeater, telemetry
+from vibeseater.errors import ClosedError, NotFoundError, ServerError
+from vibeseater.models import Event, Stream
+from vibeseater.store import writer
+
+
+@pytest.fixture
+def commits() -> Iterator[list[int]]:
+    """How many events each commit of the writer brought."""
+    counts: list[int] = []
+    telemetry.attach(
+        "test-commits", ("vibeseater", "writer", "committed"), lambda _, what, *__: counts.append(what["count"])
+    )
+    yield counts
+    telemetry.detach("test-commits")
+
+
+@pytest.fixture
+async def stream(seater: VibeSeater) -> Stream:
+    """A stream whose writer has connected already."""
+    made = await seater.streams.create_stream(title="A")
+    warming_up = await seater.streams.create_stream(title="Warming up")
+    for _ in range(2):
+        await seater.events.create_event(**item(warming_up))
+    return made
+
+
+def create(seater: VibeSeater, stream: Stream, number: int = 0, **changed: Any) -> asyncio.Task[Event]:
+    """A caller of his own."""
+    return asyncio.create_task(seater.events.create_event(**item(stream, number, **changed)))
+
+
+async def first_in_commit(seater: VibeSeater, stream: Stream) -> asyncio.Task[Event]:
+    """An event whose commit has begun, and waits for the stream that is held up."""
+    task = create(seater, stream)
+    await eventually(lambda: waits_for_lock(seater))
+    return task
+
+
+async def queued(seater: VibeSeater, count: int) -> None:
+    """Wait until so many events are queued."""
+    await eventually(lambda: seater.events._writer.queued == count, message=f"{count} events are queued")
+
+
+async def test_an_event_alone_waits_for_nobody(seater: VibeSeater, stream: Stream, commits: list[int]) -> None:
+    """Events that come one after the other have a commit each, and none waits for company."""
+    commits.clear()
+    for _ in range(5):
+        await seater.events.create_event(**item(stream))
+    await eventually(lambda: commits == [1] * 5)
+
+
+async def test_what_comes_during_a_commit_shares_the_next(
+    seater: VibeSeater, stream: Stream, commits: list[int]
+) -> None:
+    """Five hundred events that come while one is being stored are one commit, in the order of their coming."""
+    commits.clear()
+    async with held_up(seater, stream):
+        first = await first_in_commit(seater, stream)
+        tasks = [create(seater, stream, number) for number in range(500)]
+        await queued(seater, 500)
+    events = [await first, *await asyncio.gather(*tasks)]
+    assert [event.stream_seq for event in events] == list(range(1, 502))
+    await eventually(lambda: commits == [1, 500])
+
+
+async def test_groups_are_bounded_in_number_and_size(seater: VibeSeater, stream: Stream, commits: list[int]) -> None:
+    """A commit holds at most a thousand events, and few of them where they are large."""
+    commits.clear()
+    large = {"text": "x" * 250_000}
+    async with held_up(seater, stream):
+        first = await first_in_commit(seater, stream)
+        tasks = [create(seater, stream, number) for number in range(2500)]
+        tasks += [create(seater, stream, number, content=large) for number in range(40)]
+        await queued(seater, 2540)
+    await asyncio.gather(first, *tasks)
+    assert [task.result().stream_seq for task in tasks] == list(range(2, 2542))
+    await eventually(lambda: sum(commits) == 2541)
+    assert max(commits) == writer.MAX_GROUP
+    assert all(count <= writer.MAX_GROUP_BYTES // 250_000 + 1 for count in commits[4:])
+
+
+async def test_a_bad_event_harms_no_companion(seater: VibeSeater, stream: Stream, commits: list[int]) -> None:
+    """Events whose stream or source does not exist are refused; those that shared their commit are stored."""
+    commits.clear()
+    async with held_up(seater, stream):
+        first = await first_in_commit(seater, stream)
+        good = [create(seater, stream, number) for number in range(50)]
+        bad = [create(seater, stream, stream_id=uuid4()), create(seater, stream, source_id=uuid4())]
+        good += [create(seater, stream, number) for number in range(50)]
+        await queued(seater, 102)
+    assert [event.stream_seq for event in await asyncio.gather(first, *good)] == list(range(1, 102))
+    errors = await asyncio.gather(*bad, return_exceptions=True)
+    assert [(type(error), getattr(error, "field", None)) for error in errors] == [
+        (NotFoundError, "stream_id"), (NotFoundError, "source_id"),
+    ]  # fmt: skip
+    await eventually(lambda: commits == [1, 100])
+
+
+async def test_what_postgresql_refuses_harms_no_companion(seater: VibeSeater, stream: Stream) -> None:
+    """Where the database refuses the statement as a whole, the one at fault is found, and the others are stored."""
+    await seater.pool.execute("ALTER TABLE events ADD CHECK (event_type <> 'poison')")
+    async with held_up(seater, stream):
+        first = await first_in_commit(seater, stream)
+        tasks = [
+            create(
+                seater, stream, number, event_type="poison" if number in (17, 60) else "sound", external_id=str(number)
+            )
+            for number in range(100)
+        ]
+        await queued(seater, 100)
+    await first
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    errors = {number: result for number, result in enumerate(results) if isinstance(result, BaseException)}
+    assert list(errors) == [17, 60]
+    for error in errors.values():
+        assert isinstance(error, ServerError)
+        assert "refused the event, nothing was stored" in str(error)
+    assert [event.stream_seq for event in results if isinstance(event, Event)] == list(range(2, 100))
+    assert (await stored_rows(seater))["keys"] == 98
+
+
+async def test_a_busy_stream_does_not_hold_up_another(seater: VibeSeater, stream: Stream) -> None:
+    """An event of a quiet stream is stored in the next commit, however many of a busy one wait before it."""
+    quiet = await seater.streams.create_stream(title="Quiet")
+    async with held_up(seater, stream):
+        first = await first_in_commit(seater, stream)
+        busy = [create(seater, stream, number) for number in range(5000)]
+        await queued(seater, 5000)
+        late = create(seater, quiet)
+        await queued(seater, 5001)
+    await late
+    stored_before = sum(task.done() for task in busy)
+    assert stored_before <= writer.MAX_GROUP
+    assert [event.stream_seq for event in await asyncio.gather(first, *busy)] == list(range(1, 5002))
+
+
+async def test_cancelled_before_its_commit_it_is_not_stored(seater: VibeSeater, stream: Stream) -> None:
+    """An event whose caller gave up while it was queued is not stored; those around it are, without a gap."""
+    async with held_up(seater, stream):
+        first = await first_in_commit(seater, stream)
+        tasks = [create(seater, stream, number) for number in range(30)]
+        await queued(seater, 30)
+        for task in tasks[10:20]:
+            task.cancel()
+        await asyncio.wait(tasks[10:20])
+    kept = [await first, *await asyncio.gather(*tasks[:10], *tasks[20:])]
+    assert [event.stream_seq for event in kept] == list(range(1, 22))
+    assert all(task.cancelled() for task in tasks[10:20])
+    assert await seater.events.list_events(stream, order="oldest", limit=100) == kept
+
+
+async def test_cancelled_during_its_commit_alone_it_is_stored_whole_or_not(seater: VibeSeater, stream: Stream) -> None:
+    """A caller who gives up while his event is being stored leaves it stored, or not; positions go on without a gap."""
+    async with held_up(seater, stream):
+        task = await first_in_commit(seater, stream)
+        task.cancel()
+        await asyncio.wait([task])
+    assert task.cancelled()
+    after = await seater.events.create_event(**item(stream))
+    stored = await seater.events.list_events(stream, order="oldest")
+    assert [event.stream_seq for event in stored] == list(range(1, after.stream_seq + 1))
+    assert len(stored) in (1, 2)
+
+
+async def test_cancelled_during_its_commit_it_harms_no_companion(seater: VibeSeater, stream: Stream) -> None:
+    """Callers who give up while their group is being stored take nothing of those who share the commit."""
+    other = await seater.streams.create_stream(title="B")
+    async with held_up(seater, stream):
+        async with held_up(seater, other):
+            ahead = await first_in_commit(seater, other)
+            tasks = [create(seater, stream, number) for number in range(20)]
+            await queued(seater, 20)
+        await ahead
+        await queued(seater, 0)
+        await eventually(lambda: waits_for_lock(seater))  # the group of twenty
+        for task in tasks[5:10]:
+            task.cancel()
+        await asyncio.wait(tasks[5:10])
+    kept = await asyncio.gather(*tasks[:5], *tasks[10:])
+    after = await seater.events.create_event(**item(stream))
+    stored = await seater.events.list_events(stream, order="oldest")
+    assert [event.stream_seq for event in stored] == list(range(1, after.stream_seq + 1))
+    assert {event.id for event in kept} < {event.id for event in stored}
+    assert 16 <= len(stored) <= 21
+
+
+async def test_the_queue_is_bounded_in_number(
+    seater: VibeSeater, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Callers beyond the bound wait at the door, also those who give up there; then all of the others are stored."""
+    monkeypatch.setattr(writer, "MAX_QUEUED", 10)
+    async with held_up(seater, stream):
+        first = await first_in_commit(seater, stream)
+        tasks = [create(seater, stream, number) for number in range(100)]
+        await queued(seater, 10)
+        for task in tasks[50:60]:
+            task.cancel()
+        await asyncio.wait(tasks[50:60])
+        assert seater.events._writer.queued == 10
+        assert not any(task.done() for task in tasks[:50])
+    events = await asyncio.gather(first, *tasks[:50], *tasks[60:])
+    assert sorted(event.stream_seq for event in events) == list(range(1, 92))
+    assert seater.events._writer.queued == 0
+
+
+async def test_the_queue_is_bounded_in_bytes(
+    seater: VibeSeater, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few large events fill the queue as many small ones do."""
+    monkeypatch.setattr(writer, "MAX_QUEUED_BYTES", 1_000_000)
+    async with held_up(seater, stream):
+        first = await first_in_commit(seater, stream)
+        tasks = [create(seater, stream, content={"text": "x" * 200_000}) for _ in range(30)]
+        await queued(seater, 5)
+    events = await asyncio.gather(first, *tasks)
+    assert sorted(event.stream_seq for event in events) == list(range(1, 32))
+
+
+async def test_closing_stores_what_is_queued(
+    database_url: str, redis_url: str, seater: VibeSeater, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`close()` waits for the commits of what was taken; who waits at the door then is refused, and knows it."""
+    monkeypatch.setattr(writer, "MAX_QUEUED", 20)
+    stream = await seater.streams.create_stream(title="A")
+    other = await vibeseater.connect(database_url, redis_url)
+    await other.events.create_event(**item(stream))
+    async with held_up(seater, stream):
+        first = await first_in_commit(other, stream)
+        tasks = [create(other, stream, number) for number in range(30)]
+        await queued(other, 20)
+        closing = asyncio.create_task(other.close())
+        await asyncio.wait(tasks[20:])
+        with pytest.raises(ClosedError, match="the event was not stored"):
+            await other.events.create_event(**item(stream))
+        assert not closing.done()
+    await closing
+    results = await asyncio.gather(first, *tasks, return_exceptions=True)
+    assert [type(result) for result in results] == [Event] * 21 + [ClosedError] * 10
+    assert (await seater.streams.get_stream(stream)).stream_seq == 22
+
+
+async def test_many_callers_share_few_commits(seater: VibeSeater, stream: Stream, commits: list[int]) -> None:
+    """256 callers in a loop need a small part of the commits that they would need alone."""
+    commits.clear()
+
+    async def caller() -> None:
+        for _ in range(8):
+            await seater.events.create_event(**item(stream))
+
+    await asyncio.gather(*(caller() for _ in range(256)))
+    await eventually(lambda: sum(commits) == 2048)
+    assert len(commits) < 200
