@@ -16,11 +16,12 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
+from asyncpg.prepared_stmt import PreparedStatement
 
 from vibeseater.inputs import EventDraft
 from vibeseater.store.pool import Connection
 
-__all__ = ["NO_SOURCE", "Stored", "copy_many", "insert_many", "insert_one"]
+__all__ = ["INSERT_ONE", "NO_SOURCE", "Stored", "copy_many", "insert_many", "insert_one", "insert_prepared"]
 
 NO_SOURCE = UUID(int=0)
 """Stands for "no source" in the keys of totals and of idempotency."""
@@ -35,8 +36,7 @@ class Stored(NamedTuple):
     inserted_at: datetime
 
 
-# One event without an external_id: the shortest way, for a caller who is alone.
-_ONE = """
+INSERT_ONE = """
 WITH stream AS (
     UPDATE streams SET stream_seq = stream_seq + 1, last_event_at = clock_timestamp()
     WHERE id = $1 AND ($2::uuid IS NULL OR EXISTS (SELECT FROM sources WHERE id = $2))
@@ -58,6 +58,7 @@ SELECT $1, stream.stream_seq, coalesce($3, stream.last_event_at), $4, $2, source
 FROM stream LEFT JOIN source ON true
 RETURNING stream_seq, source_seq, occurred_at, inserted_at
 """
+"""One event without an external_id: the shortest way, for a caller who is alone."""
 
 # The common head of the many-row statements: which of the input is new, and the counters raised for it.
 _RESERVE = """
@@ -148,8 +149,20 @@ _COPIED = (
 
 async def insert_one(connection: Connection, draft: EventDraft) -> Stored | None:
     """Store one event that has no external_id, in one statement; None where its stream or source does not exist."""
-    row = await connection.fetchrow(
-        _ONE,
+    row = await connection.fetchrow(INSERT_ONE, *_one_parameters(draft))
+    return None if row is None else Stored(*row)
+
+
+async def insert_prepared(
+    statement: PreparedStatement[asyncpg.Record], draft: EventDraft, timeout: float
+) -> Stored | None:
+    """The same with `INSERT_ONE` prepared."""
+    row = await statement.fetchrow(*_one_parameters(draft), timeout=timeout)
+    return None if row is None else Stored(*row)
+
+
+def _one_parameters(draft: EventDraft) -> tuple[Any, ...]:
+    return (
         draft.stream_id,
         draft.source_id,
         draft.occurred_at,
@@ -158,7 +171,6 @@ async def insert_one(connection: Connection, draft: EventDraft) -> Stored | None
         draft.content,
         draft.metadata,
     )
-    return None if row is None else Stored(*row)
 
 
 async def insert_many(connection: Connection, drafts: Sequence[EventDraft]) -> dict[UUID, Stored]:

@@ -1,9 +1,10 @@
 """Group commit: concurrent events share one statement and one commit; an event alone waits for nobody.
 
-While a commit is under way, what comes meanwhile gathers, and goes together in the next one: no timer, and no
-waiting for company. Streams take turns, so that a busy one can't hold up the others. The queue is bounded: callers
-wait at its door. A lost connection is no lost event: what became of a commit is found out by the events' ids, once
-the server process that may still be at it is gone, and what was not stored is stored.
+While a commit is under way, what comes meanwhile gathers, and goes together in the next one: no timer, and no waiting
+for company. An event that finds nothing under way is sent to PostgreSQL before `write` first waits. Streams take turns,
+so that a busy one can't hold up the others. The queue is bounded: callers wait at its door. A lost connection is no
+lost event: what became of a commit is found out by the events' ids, once the server process that may still be at it is
+gone, and what was not stored is stored.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
+from asyncpg.prepared_stmt import PreparedStatement
 
 from vibeseater import telemetry
 from vibeseater.errors import ClosedError, ServerError, UnreachableError, VibeSeaterError, WrongLoopError
@@ -25,7 +27,9 @@ from vibeseater.inputs import EventDraft
 from vibeseater.models import Event
 from vibeseater.settings import Settings
 from vibeseater.store.backend import Backend, identify, settle
-from vibeseater.store.commit import Commit, Outcome, commit_group
+from vibeseater.store.commit import Commit, Outcome, commit_group, to_stored_event
+from vibeseater.store.eager import begin
+from vibeseater.store.insertion import INSERT_ONE, Stored, insert_prepared
 from vibeseater.store.pool import CONNECTION_LOST, Connection, connect
 from vibeseater.store.rows import find_by_ids
 
@@ -41,10 +45,20 @@ MAX_QUEUED = 20_000
 OnCommit = Callable[[Sequence[tuple[EventDraft, Event]]], None]
 """Called right after a commit with what it stored, in order of positions."""
 
+_LOST = (*CONNECTION_LOST, asyncpg.ReadOnlySQLTransactionError, UnreachableError)
+
 
 class _Waiting(NamedTuple):
     draft: EventDraft
     outcome: asyncio.Future[Event]
+
+
+class _Alone(NamedTuple):
+    """An event that was sent to PostgreSQL by itself, when, and until when its fate must be known."""
+
+    waiting: _Waiting
+    started: float
+    deadline: float
 
 
 class Writer:
@@ -59,7 +73,10 @@ class Writer:
         self._at_door: deque[asyncio.Future[None]] = deque()
         self._connection: Connection | None = None
         self._backend: Backend | None = None
+        self._insert_one: PreparedStatement[asyncpg.Record] | None = None
         self._drain: asyncio.Task[None] | None = None
+        self._alone: _Alone | None = None
+        self._idle: asyncio.Future[None] | None = None  # what `close` waits for
         self._closed = False
         self._loop = asyncio.get_running_loop()
 
@@ -81,11 +98,14 @@ class Writer:
         if self._closed:
             raise ClosedError("This VibeSeater is closed; the event was not stored. Connect again.")
         outcome: asyncio.Future[Event] = self._loop.create_future()
+        if self._drain is None and self._alone is None and self._insert_one is not None and draft.external_id is None:
+            self._begin_alone(_Waiting(draft, outcome), self._insert_one)
+            return await outcome
         self._queues.setdefault(draft.stream_id, deque()).append(_Waiting(draft, outcome))
         self._queued += 1
         self._queued_bytes += draft.size
-        if self._drain is None:
-            self._drain = asyncio.create_task(self._drain_queues(), name="vibeseater-writer")
+        if self._drain is None and self._alone is None:
+            self._start_draining()
         return await outcome
 
     @property
@@ -97,9 +117,10 @@ class Writer:
         """Store what is queued, then let go of the connection."""
         self._closed = True
         self._open_door()
-        while self._drain is not None:
-            await asyncio.wait([self._drain])
-        connection, self._connection = self._connection, None
+        while self._drain is not None or self._alone is not None:
+            self._idle = self._loop.create_future()
+            await self._idle
+        connection, self._connection, self._insert_one = self._connection, None, None
         if connection is not None:
             try:
                 await connection.close(timeout=2.0)
@@ -121,12 +142,52 @@ class Writer:
             if not turn.done():
                 turn.set_result(None)
 
-    async def _drain_queues(self) -> None:
+    def _begin_alone(self, waiting: _Waiting, statement: PreparedStatement[asyncpg.Record]) -> None:
+        self._alone = _Alone(waiting, perf_counter(), self._loop.time() + self._settings.failover_timeout)
+        begin(insert_prepared(statement, waiting.draft, self._settings.failover_timeout), self._alone_done)
+
+    def _alone_done(self, stored: Stored | None, error: BaseException | None) -> None:
+        alone, self._alone = self._alone, None
+        assert alone is not None
+        waiting = alone.waiting
+        if stored is None:  # why, and whether it is stored in spite of an error, is found out where groups are stored
+            if error is not None:
+                self._insert_one = None
+            self._start_draining(alone, error)
+            return
         try:
+            event = to_stored_event(waiting.draft, stored)
+        except Exception as failure:
+            _answer([waiting], [_failed(failure)])
+        else:
+            _answer([waiting], [event])
+            telemetry.execute(
+                ("vibeseater", "writer", "committed"), {"count": 1, "duration": perf_counter() - alone.started}
+            )
+            # After the caller, who goes on in the loop's next round: when he has another event, PostgreSQL gets it
+            # first, and is at work while Redis is told of this one.
+            self._loop.call_soon(self._on_commit, [(waiting.draft, event)])
+        if self._queues:
+            self._start_draining()
+        else:
+            self._tell_idle()
+
+    def _start_draining(self, alone: _Alone | None = None, error: BaseException | None = None) -> None:
+        self._drain = asyncio.create_task(self._drain_queues(alone, error), name="vibeseater-writer")
+
+    def _tell_idle(self) -> None:
+        if self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
+
+    async def _drain_queues(self, alone: _Alone | None, error: BaseException | None) -> None:
+        try:
+            if alone is not None:
+                await self._commit([alone.waiting], alone.deadline, error)
             while group := self._take_group():
                 await self._commit(group)
         finally:
             self._drain = None
+            self._tell_idle()
 
     def _take_group(self) -> list[_Waiting]:
         """The next group: from each stream in turn, until it is full or nothing waits."""
@@ -153,18 +214,19 @@ class Writer:
             self._open_door()
         return group
 
-    async def _commit(self, group: list[_Waiting]) -> None:
+    async def _commit(
+        self, group: list[_Waiting], deadline: float | None = None, failure: BaseException | None = None
+    ) -> None:
         drafts = [waiting.draft for waiting in group]
         started = perf_counter()
         try:
-            commit = await self._commit_through_failover(drafts)
+            commit = await self._commit_through_failover(drafts, deadline, failure)
         except asyncpg.PostgresError as error:
             await self._refused(group, error)
         except VibeSeaterError as error:
             _answer(group, [error] * len(group))
         except BaseException as error:
-            failure = ServerError(f"The writer failed: {error!r}. What became of the event is not known.")
-            _answer(group, [failure] * len(group))
+            _answer(group, [_failed(error)] * len(group))
             raise
         else:
             _answer(group, commit.outcomes)
@@ -184,13 +246,19 @@ class Writer:
         await self._commit(group[:middle])
         await self._commit(group[middle:])
 
-    async def _commit_through_failover(self, drafts: list[EventDraft]) -> Commit:
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._settings.failover_timeout
+    async def _commit_through_failover(
+        self, drafts: list[EventDraft], deadline: float | None, failure: BaseException | None
+    ) -> Commit:
+        """Store a group, whatever becomes of connections; `failure` is what a first try ended with."""
+        loop = self._loop
+        deadline = deadline or loop.time() + self._settings.failover_timeout
         unsettled: list[Backend] = []  # server processes that may still be carrying out a former try
         pause = 0.05
         while True:
             try:
+                if isinstance(failure, _LOST):
+                    error, failure = failure, None
+                    raise error
                 async with asyncio.timeout_at(deadline):
                     connection = await self._connected()
                     if unsettled:
@@ -198,7 +266,7 @@ class Writer:
                     return await commit_group(connection, drafts)
             except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError):
                 continue  # rolled back as a whole; the order of locks makes these next to impossible
-            except (*CONNECTION_LOST, asyncpg.ReadOnlySQLTransactionError, UnreachableError) as error:
+            except _LOST as error:
                 if self._backend is not None and not isinstance(error, UnreachableError):
                     unsettled.append(self._backend)
                 self._drop_connection()
@@ -226,12 +294,15 @@ class Writer:
             self._backend = None
             self._connection = await connect(self._settings)
             self._backend = await identify(self._connection)
+            self._insert_one = None
+        if self._insert_one is None:
+            self._insert_one = await self._connection.prepare(INSERT_ONE)
         return self._connection
 
     def _drop_connection(self) -> None:
         if self._connection is not None:
             self._connection.terminate()
-            self._connection = self._backend = None
+            self._connection = self._backend = self._insert_one = None
 
 
 def _gave_up(seconds: float, error: Exception, *, doubtful: bool) -> UnreachableError:
@@ -241,6 +312,10 @@ def _gave_up(seconds: float, error: Exception, *, doubtful: bool) -> Unreachable
         else "The event was not stored: try again."
     )
     return UnreachableError(f"PostgreSQL stayed away for {seconds:g} s ({error or type(error).__name__}). {fate}")
+
+
+def _failed(error: BaseException) -> ServerError:
+    return ServerError(f"The writer failed: {error!r}. What became of the event is not known.")
 
 
 def _answer(group: Sequence[_Waiting], outcomes: Sequence[Outcome | VibeSeaterError]) -> None:
