@@ -21,7 +21,10 @@ __all__ = ["Listener", "OnMessage", "RedisListener"]
 _log = logging.getLogger(__name__)
 
 SILENT_SECONDS = 5.0
-"""After how long without an answer to a ping a link is called dead."""
+"""After how long without a word, not even an answer to a ping, a link is called dead."""
+
+SEND_SECONDS = 1.0
+"""How long sending may take; a link that takes nothing is dead too."""
 
 OnMessage = Callable[[bytes, bytes], None]
 """Called with `(channel, message)`; it must not raise."""
@@ -75,7 +78,8 @@ class RedisListener:
         self._confirmed: dict[str, asyncio.Event] = {}  # by wanted channel
         self._pubsub: PubSub | None = None
         self._task: asyncio.Task[None] | None = None
-        self._pong_at = 0.0
+        self._link: asyncio.Timeout | None = None  # around all that is done on one connection: cuts it short
+        self._heard_at = 0.0
         self._connected = False
 
     @property
@@ -101,27 +105,30 @@ class RedisListener:
             confirmed = self._confirmed[channel] = asyncio.Event()
             if self._pubsub is not None:
                 with contextlib.suppress(*REDIS_LOST):  # the task notices by itself, and subscribes to all
-                    await self._send_subscribe(self._pubsub, channel)
+                    async with asyncio.timeout(SEND_SECONDS):
+                        await self._send_subscribe(self._pubsub, channel)
         await asyncio.wait_for(confirmed.wait(), timeout=1.0)
 
     async def unsubscribe(self, channel: str) -> None:
         """Hear it no longer."""
         if self._confirmed.pop(channel, None) is not None and self._pubsub is not None:
             with contextlib.suppress(*REDIS_LOST):  # the task notices by itself
-                await (self._pubsub.sunsubscribe if self._sharded else self._pubsub.unsubscribe)(channel)
+                async with asyncio.timeout(SEND_SECONDS):
+                    await (self._pubsub.sunsubscribe if self._sharded else self._pubsub.unsubscribe)(channel)
 
     async def tick(self) -> None:
-        """Ping; a link that has not answered for some seconds is cut, and made anew."""
-        pubsub = self._pubsub
-        if pubsub is None or not self._connected:
+        """Ping; a link on which nothing was heard for some seconds is cut, and made anew."""
+        if self._link is None or self._link.expired():
             return
-        silent = asyncio.get_running_loop().time() - self._pong_at
-        with contextlib.suppress(*REDIS_LOST):  # the task notices by itself
-            if silent > SILENT_SECONDS:
-                _log.warning("Redis has not answered for %.0f s; connecting anew", silent)
-                await pubsub.aclose()  # type: ignore[no-untyped-call]  # ends the read that is under way
-            else:
-                await pubsub.ping()
+        silent = asyncio.get_running_loop().time() - self._heard_at
+        if silent > SILENT_SECONDS:
+            _log.warning("Redis has not answered for %.0f s; connecting anew", silent)
+            # Closing the connection would not do: redis-py connects again before its read ends, and waits there.
+            self._link.reschedule(0)
+        elif self._connected and self._pubsub is not None:
+            with contextlib.suppress(*REDIS_LOST):  # the task notices by itself
+                async with asyncio.timeout(SEND_SECONDS):
+                    await self._pubsub.ping()
 
     async def close(self) -> None:
         """End the link."""
@@ -134,7 +141,12 @@ class RedisListener:
         self._pause = 0.05
         while True:
             try:
-                async with self._make_client() as client, client.pubsub() as pubsub:
+                self._heard_at = asyncio.get_running_loop().time()
+                async with (
+                    asyncio.timeout(None) as self._link,
+                    self._make_client() as client,
+                    client.pubsub() as pubsub,
+                ):
                     # A channel that nobody sends to: without any subscription nothing can be read.
                     await pubsub.subscribe("vibeseater:listening")
                     self._pubsub = pubsub  # from here on, whoever subscribes sends it by himself
@@ -147,7 +159,7 @@ class RedisListener:
             except Exception:
                 _log.exception("The listener failed; it begins again")
             finally:
-                self._connected, self._pubsub = False, None
+                self._connected, self._pubsub, self._link = False, None, None
                 for confirmed in self._confirmed.values():
                     confirmed.clear()
             await asyncio.sleep(self._pause * random.uniform(0.5, 1.5))
@@ -158,16 +170,14 @@ class RedisListener:
 
     async def _receive(self, pubsub: PubSub) -> None:
         now = asyncio.get_running_loop().time
-        self._pong_at = now()
         while True:
             message = await pubsub.parse_response(block=True)
+            self._heard_at = now()
             kind = message[0]
             if kind in (b"message", b"smessage"):
                 self._on_message(message[1], message[2])
             elif kind in (b"subscribe", b"ssubscribe"):
                 self._confirm(message[1].decode())
-            elif kind == b"pong":
-                self._pong_at = now()
             elif kind == b"sunsubscribe" and message[1] and message[1].decode() in self._confirmed:
                 self._confirmed[message[1].decode()].clear()
                 self._on_moved()
