@@ -23,8 +23,7 @@ from vibeseater.settings import Settings, load_settings, without_secrets
 from vibeseater.sources.registry import validate_config
 from vibeseater.store import migrate
 from vibeseater.store.event_log import EventLog
-from vibeseater.store.pool import Pool
-from vibeseater.store.pool import connect as connect_to_database
+from vibeseater.store.pool import Pool, connected
 from vibeseater.store.positions import counters
 from vibeseater.store.sources import SourceStore
 from vibeseater.store.streams import StreamStore
@@ -87,11 +86,8 @@ class VibeSeater:
             settings = given
         self.redis = make_client(settings)
         await check_server(self.redis, settings)
-        connection = await connect_to_database(settings)
-        try:
-            await migrate.apply(connection)
-        finally:
-            await connection.close()
+        async with connected(settings) as connection:
+            await migrate.apply(connection, settings.connect_timeout)
         self.pool = Pool(settings)
         await self.pool.open()
         self._publisher = Publisher(self.redis)

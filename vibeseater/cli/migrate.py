@@ -25,7 +25,7 @@ async def _migrate(as_json: bool) -> None:
     from vibeseater.embedded import acquire  # here: only this needs the store below the public API
     from vibeseater.settings import load_settings
     from vibeseater.store import migrate as migrations
-    from vibeseater.store.pool import connect
+    from vibeseater.store.pool import connected
 
     settings = load_settings()
     embedded = None
@@ -33,12 +33,9 @@ async def _migrate(as_json: bool) -> None:
         embedded = await acquire(settings, redis=False)
         settings = msgspec.structs.replace(settings, database_url=embedded.database_url)
     try:
-        connection = await connect(settings)
-        try:
+        async with connected(settings) as connection:
             before = await migrations.state(connection)
             applied = await migrations.apply(connection)
-        finally:
-            await connection.close()
     finally:
         if embedded is not None:
             await embedded.release()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from importlib import resources
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ import asyncpg
 
 from vibeseater.errors import MigrationError
 from vibeseater.store import timescale
-from vibeseater.store.pool import Connection
+from vibeseater.store.pool import CONNECTION_LOST, Connection
 
 __all__ = ["Migration", "State", "apply", "known_migrations", "state"]
 
@@ -52,34 +53,40 @@ def known_migrations() -> list[Migration]:
     ]
 
 
-async def state(connection: Connection) -> State:
-    """Where the database stands. Reads only."""
+async def state(connection: Connection, timeout: float | None = None) -> State:
+    """Where the database stands. Reads only; raises TimeoutError when nobody answers for `timeout` seconds."""
     known = known_migrations()[-1].number
-    if await connection.fetchval("SELECT to_regclass('vibeseater_migrations')") is None:
+    if await connection.fetchval("SELECT to_regclass('vibeseater_migrations')", timeout=timeout) is None:
         return State(0, known)
-    applied = await connection.fetchval("SELECT coalesce(max(number), 0) FROM vibeseater_migrations")
+    applied = await connection.fetchval("SELECT coalesce(max(number), 0) FROM vibeseater_migrations", timeout=timeout)
     return State(applied, known)
 
 
-async def apply(connection: Connection) -> list[Migration]:
+async def apply(connection: Connection, timeout: float | None = None) -> list[Migration]:
     """Apply what is missing; returns what was applied. Safe from several processes at once.
+
+    Args:
+        timeout: seconds that PostgreSQL gets to say where it stands. Migrations themselves take what they take.
 
     Raises:
         MigrationError: the database is newer than this code, or a migration failed (and was rolled back).
+        TimeoutError: PostgreSQL does not say where it stands.
     """
-    before = await state(connection)
+    before = await state(connection, timeout)
     _check_not_newer(before)
     if before.applied == before.known:
         return []
     await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
     try:
         return await _apply_locked(connection)
+    except CONNECTION_LOST:
+        raise  # PostgreSQL rolls back what was begun, and whoever connected knows how to tell
     except asyncpg.PostgresError as error:
         raise MigrationError(
             f"A migration failed and was rolled back: {error}. Mend the cause and connect again."
         ) from error
     finally:
-        if not connection.is_closed():
+        with contextlib.suppress(*CONNECTION_LOST):  # the lock ends with the connection
             await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
 
 

@@ -14,7 +14,7 @@ import msgspec
 from vibeseater.errors import ClosedError, ServerError, TooOldError, UnreachableError, WrongLoopError
 from vibeseater.settings import Settings, without_secrets
 
-__all__ = ["CONNECTION_LOST", "Connection", "Pool", "connect"]
+__all__ = ["CONNECTION_LOST", "Connection", "Pool", "connect", "connected", "hang_up"]
 
 _log = logging.getLogger(__name__)
 
@@ -77,13 +77,40 @@ async def connect(settings: Settings) -> Connection:
         connection = await asyncpg.connect(
             settings.database_url, timeout=settings.connect_timeout, server_settings=_SERVER_SETTINGS
         )
+        try:
+            _check_version(connection)
+            async with asyncio.timeout(settings.connect_timeout):
+                await _prepare_connection(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+
+@asynccontextmanager
+async def connected(settings: Settings) -> AsyncIterator[Connection]:
+    """One connection outside the pool, for a while.
+
+    Raises:
+        UnreachableError: no PostgreSQL answers there, or the connection was lost meanwhile.
+        TooOldError: its version is not supported.
+    """
+    connection = await connect(settings)
     try:
-        _check_version(connection)
-        await _prepare_connection(connection)
+        async with _translated(settings):
+            yield connection
     except BaseException:
         connection.terminate()
         raise
-    return connection
+    await hang_up(connection)
+
+
+async def hang_up(connection: Connection) -> None:
+    """End a connection in good order where the server still listens, and at any rate soon."""
+    try:
+        await connection.close(timeout=2.0)
+    except CONNECTION_LOST:
+        connection.terminate()
 
 
 def _check_version(connection: Connection) -> None:
@@ -126,8 +153,8 @@ class Pool:
 
     async def open(self) -> None:
         """Connect once, so that a wrong URL or an old server is told at once."""
-        connection = await connect(self.settings)
-        await connection.close()
+        async with connected(self.settings):
+            pass
         self._loop = asyncio.get_running_loop()
         self._pool = await asyncpg.create_pool(
             self.settings.database_url,
@@ -146,7 +173,7 @@ class Pool:
         if pool is not None:
             try:
                 await asyncio.wait_for(pool.close(), timeout=5.0)
-            except TimeoutError:
+            except CONNECTION_LOST:  # or time is up
                 pool.terminate()
 
     def check_usable(self) -> None:
