@@ -10,27 +10,30 @@ import os
 import secrets
 import socket
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 from uuid import UUID
 
 import msgspec
 
 from vibeseater import html
-from vibeseater.errors import ClosedError, InputError
-from vibeseater.models import Stream, StreamStatus
+from vibeseater.errors import ClosedError, InputError, NotFoundError
+from vibeseater.inputs import to_id
+from vibeseater.models import Source, Stream, StreamStatus
 from vibeseater.settings import Settings
 from vibeseater.sources.intake import Events
+from vibeseater.sources.limits import AtLimit
 from vibeseater.sources.registry import has_worker
 from vibeseater.sources.supervisor import Supervisor
 from vibeseater.store.pool import Pool
 from vibeseater.store.source_state import SourceRow, SourceStateStore
+from vibeseater.store.stream_limits import StreamLimit, StreamLimitStore
 
 __all__ = ["SourceState", "SourceStatus", "Streaming", "StreamingStatus"]
 
 SourceState = Literal["idle", "starting", "running", "waiting", "backoff", "paused", "stopped", "finished", "failed"]
 """How a source fares in a stream.
 
-- `idle`, `paused`, `stopped`: as its stream is.
+- `idle`, `paused`, `stopped`: as its stream is; `paused` also when it was paused by itself.
 - `starting`: it is to run, and no process has taken it yet.
 - `running`: being read now. `waiting`: until its next poll. `backoff`: the same after a failure.
 - `finished`: it came to its end (a file that does not grow). `failed`: for good, such as HTTP 410. Both run again
@@ -57,8 +60,12 @@ class SourceStatus(msgspec.Struct, frozen=True, kw_only=True):
         polls: reads that came to an end (of a streaming source: pieces).
         items_seen: items that it told of, the known ones included.
         events_stored: events that it brought, the same item in two streams being two.
+        last_event_at: when the last of them was stored.
+        paused: whether it was paused by itself, whatever its streams do.
         items_rejected: items that could not be used; the others were.
         failures: in a row.
+        items_dropped: items that a limit left out.
+        seconds_waited: seconds that limits let items wait.
         holder: the process that runs it, as `host:pid:nonce`, or None.
     """
 
@@ -73,20 +80,34 @@ class SourceStatus(msgspec.Struct, frozen=True, kw_only=True):
     polls: int = 0
     items_seen: int = 0
     events_stored: int = 0
+    last_event_at: datetime | None = None
+    paused: bool = False
     items_rejected: int = 0
     failures: int = 0
+    items_dropped: int = 0
+    seconds_waited: float = 0.0
     holder: str | None = None
 
 
 class StreamingStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """What ingestion of a stream is meant to do, and how each of its sources fares."""
+    """What ingestion of a stream is meant to do, how each of its sources fares, and the stream's limit, if any."""
 
     stream_id: UUID
     status: StreamStatus
     sources: list[SourceStatus]
+    limit: StreamLimit | None = None
 
     def _repr_html_(self) -> str:
-        columns = ("name", "type", "state", "events_stored", "items_rejected", "failures", "last_error")
+        columns = (
+            "name",
+            "type",
+            "state",
+            "events_stored",
+            "items_rejected",
+            "items_dropped",
+            "failures",
+            "last_error",
+        )
         return html.table(columns, [[getattr(source, name) for name in columns] for source in self.sources])
 
 
@@ -96,7 +117,7 @@ class Streaming:
     Args:
         pool: the store's pool.
         streams: `seater.streams`, of which `get_stream` is used.
-        events: `seater.events`, of which `create_events_batch` is used.
+        events: `seater.events`, of which `draft` and `store_drafts` are used.
         settings: `allow_private_urls` and `user_agent` are used.
 
     Nothing is started by the constructor. `aclose()` ends what was started, and may be called twice.
@@ -106,7 +127,8 @@ class Streaming:
         holder = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
         self._streams = streams
         self._states = SourceStateStore(pool, holder)
-        self._supervisor = Supervisor(states=self._states, events=events, settings=settings)
+        self._limits = StreamLimitStore(pool)
+        self._supervisor = Supervisor(states=self._states, stream_limits=self._limits, events=events, settings=settings)
         self._closed = False
 
     @property
@@ -169,6 +191,33 @@ class Streaming:
         await self._supervisor.settle(found.id)
         return await self._streams.get_stream(found.id)
 
+    async def pause_source(self, source: Source | UUID | str) -> None:
+        """Let one source rest, in every process and for all its streams, whatever they do. Pausing it again changes
+        nothing. A webhook that rests refuses what is sent to it.
+
+        When it returns, this process's worker has stopped; another's stops within about a second.
+
+        Raises:
+            NotFoundError: no such source.
+        """
+        await self._set_paused(source, True)
+
+    async def resume_source(self, source: Source | UUID | str) -> None:
+        """Let a paused source go on where it was left, in those of its streams that are live; at once in this process.
+        One that came to an end, or failed for good, is tried again.
+
+        Raises:
+            NotFoundError: no such source.
+        """
+        await self._set_paused(source, False)
+
+    async def _set_paused(self, source: Source | UUID | str, paused: bool) -> None:
+        self._check_open()
+        source_id = to_id("source", source)
+        if not await self._states.set_paused(source_id, paused):
+            raise NotFoundError("source", str(source_id), "no such source", "See `await seater.sources.list_sources()`")
+        await self._supervisor.settle_source(source_id)
+
     async def status(self, stream: Stream | UUID | str) -> StreamingStatus:
         """How a stream's sources fare, whichever process runs them.
 
@@ -178,7 +227,44 @@ class Streaming:
         found = await self._streams.get_stream(stream)
         rows = await self._states.status(found.id)
         return StreamingStatus(
-            stream_id=found.id, status=found.status, sources=[_source_status(row, found.status) for row in rows]
+            stream_id=found.id,
+            status=found.status,
+            sources=[_source_status(row, found.status) for row in rows],
+            limit=await self._limits.get(found.id),
+        )
+
+    async def limit_stream(
+        self,
+        stream: Stream | UUID | str,
+        rate: float | None,
+        *,
+        burst: float | None = None,
+        at_limit: AtLimit = "wait",
+    ) -> None:
+        """Bound how many events a stream's sources may bring, all together and in all processes.
+
+        Events that are made by `create_event` are not bounded.
+
+        Args:
+            rate: events per second; None takes the limit away.
+            burst: events that may come at once after a rest; those of a second when None.
+            at_limit: what becomes of more: `wait`, `sample` (some are kept, spread over what came), `drop`.
+
+        Raises:
+            NotFoundError: no such stream.
+            InputError: a value does not fit.
+        """
+        found = await self._found(stream)
+        if rate is None:
+            await self._limits.set(found.id, None)
+            return
+        for field, value in (("rate", rate), ("burst", burst)):
+            if value is not None and not (isinstance(value, int | float) and 0 < value <= 1e7):
+                raise InputError(field, value, "not a number of events", "Give one above 0, up to ten million")
+        if at_limit not in get_args(AtLimit):
+            raise InputError("at_limit", at_limit, "no such choice", f"Known are: {', '.join(get_args(AtLimit))}")
+        await self._limits.set(
+            found.id, StreamLimit(rate=float(rate), burst=max(1.0, float(burst or rate)), at_limit=at_limit)
         )
 
     async def supervise(self) -> None:
@@ -188,7 +274,6 @@ class Streaming:
             ServerError: PostgreSQL can't be used; the supervision goes on all the same.
         """
         self._check_open()
-        self._adopts_all = True
         await self._supervisor.adopt_all()
 
     async def aclose(self) -> None:
@@ -228,6 +313,8 @@ def _source_status(row: SourceRow, status: StreamStatus) -> SourceStatus:
 
 
 def _state(row: SourceRow, status: StreamStatus) -> SourceState:
+    if row.paused and status == "live":
+        return "paused"
     if row.state == "finished":
         return "finished"
     if row.state == "failed":

@@ -6,9 +6,11 @@ import asyncio
 import sys
 
 import vibeseater
+from tests.streaming import counting
 
 
 async def main(database_url: str, redis_url: str) -> None:
+    counting.register()
     async with vibeseater.connect(database_url=database_url, redis_url=redis_url) as seater:
         await seater.streaming.supervise()
         print(seater.streaming.holder, flush=True)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+import random
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from aiohttp import web
 
@@ -15,8 +18,10 @@ from tests.servers import ThrowawayPostgres, eventually
 from tests.sources.serving import LocalServer, cut_off, earthquakes, entry, event_stream, hang, rss
 from tests.streaming.looking import polls_again, reaches, sources, stored
 from vibeseater import VibeSeater, connect, telemetry
-from vibeseater.errors import UnreachableError
-from vibeseater.models import EventBatch, Stream
+from vibeseater.errors import ServerError, UnreachableError
+from vibeseater.inputs import EventDraft
+from vibeseater.models import Stream
+from vibeseater.store.commit import Within
 from vibeseater.streaming import Streaming
 
 
@@ -360,15 +365,18 @@ class Interrupted:
         self.stuck_after_storing = False
         self.stuck = asyncio.Event()
 
-    async def create_events_batch(self, items: Sequence[Mapping[str, Any]], broadcast: bool = False) -> EventBatch:
+    def draft(self, **values: Any) -> EventDraft:
+        return self._events.draft(**values)
+
+    async def store_drafts(self, drafts: Sequence[EventDraft], within: Within | None = None) -> int:
         if self.failures:
             self.failures -= 1
-            raise UnreachableError("away")
-        batch = await self._events.create_events_batch(items, broadcast)
+            raise ServerError("refused")
+        created = await self._events.store_drafts(drafts, within)
         if self.stuck_after_storing:
             self.stuck.set()
             await asyncio.Event().wait()
-        return batch
+        return created
 
 
 @pytest.fixture
@@ -381,23 +389,31 @@ async def interrupted(seater: VibeSeater) -> AsyncIterator[tuple[Streaming, Inte
 
 
 async def test_what_was_fetched_is_kept_while_postgresql_is_away(
-    seater: VibeSeater, server: LocalServer, stream: Stream, interrupted: tuple[Streaming, Interrupted]
+    throwaway_postgres: ThrowawayPostgres, redis_url: str, server: LocalServer
 ) -> None:
     """Storing is tried again, without asking the server a second time."""
-    streaming, events = interrupted
-    events.failures = 2
-    await seater.sources.create_source(
-        stream, type="rss", name="feed", config={"url": server.reply("/", rss(entry(1)))}
-    )
-    await streaming.start_stream(stream)
-    await reaches(seater, stream, "feed", "waiting", events_stored=1)
-    assert server.count("/") == 1
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        await throwaway_postgres.kill()
+        return web.Response(text=rss(entry(2), entry(1)))
+
+    async with connect(database_url=throwaway_postgres.url, redis_url=redis_url) as seater:
+        stream = await seater.streams.create_stream(title="Watched")
+        config = {"url": server.handle("/", answer), "interval": 60}
+        await seater.sources.create_source(stream, type="rss", name="feed", config=config)
+        with contextlib.suppress(UnreachableError):  # PostgreSQL may be gone before the start has told of itself
+            await seater.streaming.start_stream(stream)
+        await eventually(lambda: server.count("/") == 1)
+        await asyncio.sleep(0.3)  # it has tried in vain
+        await throwaway_postgres.start()
+        await reaches(seater, stream, "feed", "waiting", events_stored=2)
+        assert server.count("/") == 1
 
 
-async def test_a_cursor_is_kept_only_after_its_events(
+async def test_the_cursor_stands_or_falls_with_its_events(
     seater: VibeSeater, server: LocalServer, stream: Stream, interrupted: tuple[Streaming, Interrupted]
 ) -> None:
-    """Ended right between storing and keeping the ETag: the next one asks for all again, and nothing is doubled."""
+    """Ended right after storing: the ETag was kept in the same moment. Ended right before: it was not."""
     streaming, events = interrupted
     events.stuck_after_storing = True
     url = server.page("/feed", rss(entry(2), entry(1)), '"v1"')
@@ -408,9 +424,47 @@ async def test_a_cursor_is_kept_only_after_its_events(
     assert len(await stored(seater, stream)) == 2
     await seater.streaming.start_stream(stream)
     await reaches(seater, stream, "feed", "waiting", polls=2)
-    assert "If-None-Match" not in server.asked[1].headers
-    assert server.asked[2].headers["If-None-Match"] == '"v1"'
+    assert server.asked[1].headers["If-None-Match"] == '"v1"'
     assert len(await stored(seater, stream)) == 2
+
+
+async def test_what_can_not_be_stored_moves_no_cursor(
+    seater: VibeSeater, server: LocalServer, stream: Stream, interrupted: tuple[Streaming, Interrupted]
+) -> None:
+    """A refusal of PostgreSQL is a failure of the source: told, and tried again from where it stood."""
+    streaming, events = interrupted
+    events.failures = 1
+    url = server.page("/feed", rss(entry(2), entry(1)), '"v1"')
+    await seater.sources.create_source(stream, type="rss", name="feed", config={"url": url, "interval": 0.1})
+    await streaming.start_stream(stream)
+    await reaches(seater, stream, "feed", "waiting", events_stored=2)
+    assert "If-None-Match" not in server.asked[1].headers
+
+
+async def test_without_ids_nothing_is_lost_or_doubled(seater: VibeSeater, stream: Stream) -> None:
+    """Connections cut in the middle of commits, workers ended in the middle of them: each number is there once."""
+    await seater.sources.create_source(stream, type="counting", name="count", config={"pause": 0.001})
+    await seater.streaming.start_stream(stream)
+    await eventually(lambda: _count(seater, stream, 1))
+    cutter = await asyncpg.connect(seater.settings.database_url)
+    try:
+        for step in range(40):
+            await asyncio.sleep(random.uniform(0.0, 0.04))
+            await cutter.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+            )
+            if step % 8 == 7:
+                await asyncio.sleep(random.uniform(0.05, 0.15))
+                await seater.streaming.pause_stream(stream)
+                await seater.streaming.resume_stream(stream)
+    finally:
+        await cutter.close()
+    reached = (await seater.streams.get_stream(stream)).stream_seq
+    await eventually(lambda: _count(seater, stream, reached + 100))
+    await seater.streaming.stop_stream(stream)
+    numbers = [event.content["number"] for event in await stored(seater, stream)]
+    assert numbers == list(range(1, len(numbers) + 1))
 
 
 async def test_postgresql_may_be_away(

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, ParamSpec, 
 import msgspec
 
 from vibeseater.errors import InputError, SourceError
+from vibeseater.sources.limits import AtLimit
 
 if TYPE_CHECKING:
     from vibeseater.sources.http import HttpClient
@@ -32,6 +33,7 @@ __all__ = [
     "Item",
     "Poll",
     "PolledSource",
+    "ReadConfig",
     "SourceConfig",
     "SourceType",
     "StreamingSource",
@@ -109,9 +111,29 @@ class SourceConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     def place(self) -> dict[str, Any]:
         """The fields that say *what* is read. When they change, the cursor means nothing any more."""
         fields: dict[str, Any] = msgspec.to_builtins(self)
-        fields.pop("interval", None)
+        for field in _NOT_A_PLACE:
+            fields.pop(field, None)
         return fields
 
+
+class ReadConfig(SourceConfig, frozen=True, kw_only=True):
+    """What every type that is read by a worker may be told, beside its own fields.
+
+    Attributes:
+        rate: events per second that it may bring; any number when not given.
+        burst: events that may come at once after a rest; those of a second when not given.
+        at_limit: what becomes of more: `wait`, `sample` (some are kept, spread over what came), `drop`.
+        updates: whether an item that is known and changed becomes an event of type `<event_type>_updated`. The same
+            change is told once; a change back to what was told first is not told.
+    """
+
+    rate: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)] | None = None
+    burst: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] | None = None
+    at_limit: AtLimit = "wait"
+    updates: bool = False
+
+
+_NOT_A_PLACE = ("interval", "rate", "burst", "at_limit", "updates")
 
 _ConfigClass = type[SourceConfig]  # a name for it, because SourceType's own `type` hides the built-in
 
@@ -139,6 +161,11 @@ class SourceType(ABC):
 
     def __init__(self, config: Any, tools: Tools) -> None:
         self.config, self.tools = config, tools
+
+    @classmethod
+    def make(cls, config: Any, tools: Tools) -> SourceType:
+        """A source for this config. A type that reads in several ways gives one of several classes."""
+        return cls(config, tools)
 
     async def aclose(self) -> None:  # noqa: B027 - most types hold nothing
         """Let go of what is held open."""
@@ -178,7 +205,8 @@ def make_config(model: type[SourceConfig], config: Mapping[str, Any], type_name:
     if not isinstance(config, Mapping):
         raise InputError("config", config, "not a mapping", "Give a dictionary such as {'url': 'https://…'}")
     fields = {field.name: field for field in msgspec.structs.fields(model)}
-    known = ", ".join(fields) or "none at all"
+    shared = ReadConfig.__struct_fields__
+    known = ", ".join(sorted(fields, key=lambda name: name in shared)) or "none at all"
     for name in config:
         if name not in fields:
             raise InputError(

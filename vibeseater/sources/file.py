@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from vibeseater.errors import InputError, SourceError
-from vibeseater.sources.base import Batch, Interval, Item, SourceConfig, StreamingSource, clip_id, in_thread, stable_id
+from vibeseater.sources.base import Batch, Interval, Item, ReadConfig, StreamingSource, clip_id, in_thread, stable_id
 from vibeseater.sources.file_reader import Record, RecordReader, as_cursor
 from vibeseater.sources.mapping import BadItemError
 from vibeseater.sources.pointers import MISSING, follow
@@ -41,7 +41,7 @@ _DECIMAL = re.compile(r"-?\d{1,15}\.\d{1,17}(?:[eE][+-]?\d{1,3})?")
 _TITLES = ("title", "name", "headline", "text", "message", "place")
 
 
-class FileConfig(SourceConfig, frozen=True, kw_only=True):
+class FileConfig(ReadConfig, frozen=True, kw_only=True):
     """What `file` asks for. `id`, `time` and `title` name a column, or are a template of columns, `{carrier}{flight}`;
     in JSON Lines a name that begins with `/` is a JSON pointer.
 

@@ -14,7 +14,7 @@ import msgspec
 
 from vibeseater.errors import InputError, SourceError
 from vibeseater.sources.addresses import check_url
-from vibeseater.sources.base import Batch, Interval, Item, Poll, PolledSource, SourceConfig, in_thread, oldest_first
+from vibeseater.sources.base import Batch, Interval, Item, Poll, PolledSource, ReadConfig, in_thread, oldest_first
 from vibeseater.sources.http import Answer, Validators
 from vibeseater.sources.mapping import BadItemError, hash_of, to_item
 from vibeseater.sources.pointers import MISSING, check_pointer, follow
@@ -28,7 +28,7 @@ _DEFAULTS: dict[str, Any] = {"interval": 60.0, "items": "", "time_unit": "iso", 
 _MOST_ITEMS = 50_000
 
 
-class JsonConfig(SourceConfig, frozen=True, kw_only=True):
+class JsonConfig(ReadConfig, frozen=True, kw_only=True):
     """What `json` asks for. `url` or `preset` is needed; what is given overrides the preset.
 
     Attributes:

@@ -25,7 +25,7 @@ from vibeseater.sources.base import (
     Item,
     Poll,
     PolledSource,
-    SourceConfig,
+    ReadConfig,
     clip_id,
     in_thread,
     oldest_first,
@@ -47,7 +47,7 @@ _LONGEST_TTL = 86_400.0
 _CUT_OFF = ("no element found", "unclosed token", "unclosed CDATA section")
 
 
-class RssConfig(SourceConfig, frozen=True, kw_only=True):
+class RssConfig(ReadConfig, frozen=True, kw_only=True):
     """What `rss` asks for.
 
     Attributes:

@@ -15,7 +15,7 @@ import msgspec
 
 from vibeseater.errors import FetchError, InputError, SourceError
 from vibeseater.sources.addresses import check_url, public_url
-from vibeseater.sources.base import Batch, Item, SourceConfig, StreamingSource, clip_id
+from vibeseater.sources.base import Batch, Item, ReadConfig, StreamingSource, clip_id
 from vibeseater.sources.mapping import BadItemError, to_item
 from vibeseater.sources.pointers import check_pointer, follow
 from vibeseater.sources.presets import SSE, apply_preset
@@ -38,7 +38,7 @@ _LONGEST_ID = 8 * 1024
 Scalar = str | int | float | bool | None
 
 
-class SseConfig(SourceConfig, frozen=True, kw_only=True):
+class SseConfig(ReadConfig, frozen=True, kw_only=True):
     """What `sse` asks for. `url` or `preset` is needed; what is given overrides the preset.
 
     Attributes:

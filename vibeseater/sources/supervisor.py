@@ -24,6 +24,7 @@ from vibeseater.sources.intake import Events
 from vibeseater.sources.registry import has_worker
 from vibeseater.sources.worker import Job, Worker, place_of
 from vibeseater.store.source_state import SourceStateStore, Wanted
+from vibeseater.store.stream_limits import StreamLimitStore
 
 if TYPE_CHECKING:
     from vibeseater.sources.http import HttpClient
@@ -51,12 +52,16 @@ class Supervisor:
 
     Args:
         states: cursors, figures and leases.
+        stream_limits: the streams' token buckets.
         events: the event log.
         settings: `allow_private_urls` and `user_agent` are used.
     """
 
-    def __init__(self, *, states: SourceStateStore, events: Events, settings: Settings) -> None:
+    def __init__(
+        self, *, states: SourceStateStore, stream_limits: StreamLimitStore, events: Events, settings: Settings
+    ) -> None:
         self._states, self._events, self._settings = states, events, settings
+        self._stream_limits = stream_limits
         self._adopts_all = False
         self._adopted: set[UUID] = set()
         self._running: dict[UUID, _Running] = {}
@@ -86,7 +91,14 @@ class Supervisor:
         nothing was adopted."""
         if self._loop_task is None:
             return
-        theirs = [item.task for item in self._running.values() if stream_id in item.job.streams]
+        await self._settle([item.task for item in self._running.values() if stream_id in item.job.streams])
+
+    async def settle_source(self, source_id: UUID) -> None:
+        """The same for one source."""
+        if self._loop_task is not None:
+            await self._settle([item.task for key, item in self._running.items() if key == source_id])
+
+    async def _settle(self, theirs: list[asyncio.Task[None]]) -> None:
         await self._reconcile_now()
         ending = [task for task in theirs if task.cancelling()]
         if ending:
@@ -169,7 +181,14 @@ class Supervisor:
                 continue
             if not has_worker(row.type) or self._is_over(row):
                 continue
-            yield Job(source_id=row.id, type=row.type, name=row.name, config=row.config, streams=row.streams)
+            yield Job(
+                source_id=row.id,
+                type=row.type,
+                name=row.name,
+                config=row.config,
+                streams=row.streams,
+                limited=tuple((stream, limit) for stream, limit in zip(row.streams, row.limits, strict=True) if limit),
+            )
 
     def _is_over(self, row: Wanted) -> bool:
         """Whether it came to its end before, at the same place and for all these streams. What failed for good is
@@ -180,7 +199,13 @@ class Supervisor:
 
     def _start(self, job: Job, deadline: float) -> None:
         self._tried.add(job.source_id)
-        worker = Worker(job, states=self._states, events=self._events, tools=Tools(self._client()))
+        worker = Worker(
+            job,
+            states=self._states,
+            events=self._events,
+            tools=Tools(self._client()),
+            stream_limits=self._stream_limits,
+        )
         task = asyncio.create_task(worker.run(), name=f"vibeseater-source-{job.source_id}")
         task.add_done_callback(self._ended)
         self._running[job.source_id] = _Running(job, task, deadline)

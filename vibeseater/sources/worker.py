@@ -14,24 +14,33 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET
 
 from vibeseater import telemetry
 from vibeseater.errors import FetchError, InputError, ServerError, SourceError, VibeSeaterError
 from vibeseater.sources.base import (
     Batch,
     GoneError,
+    Item,
     Poll,
     PolledSource,
+    ReadConfig,
     SourceConfig,
     StreamingSource,
     Tools,
     stable_id,
 )
-from vibeseater.sources.intake import Events, Intake, until_done
+from vibeseater.sources.clock import CLOCK, Clock
+from vibeseater.sources.intake import Events, Intake, Taken, until_done
+from vibeseater.sources.limits import AtLimit, TokenBucket
+from vibeseater.sources.mapping import hash_of
 from vibeseater.sources.pace import after_failure, after_poll
 from vibeseater.sources.registry import get_type, parse_config
 from vibeseater.sources.text import clean_text
+from vibeseater.store.commit import Within
+from vibeseater.store.pool import Connection
 from vibeseater.store.source_state import Claim, Figures, SourceStateStore
+from vibeseater.store.stream_limits import StreamLimitStore
 
 __all__ = ["Job", "Worker", "place_of"]
 
@@ -50,6 +59,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     config: dict[str, Any]
     streams: tuple[UUID, ...]
+    limited: tuple[tuple[UUID, AtLimit], ...] = ()
 
 
 class _LeaseLostError(Exception):
@@ -69,16 +79,31 @@ class Worker:
     """Runs one job. `await run()` ends by itself only when the source is finished, has failed for good, or the lease
     is lost; it is ended by cancelling it."""
 
-    def __init__(self, job: Job, *, states: SourceStateStore, events: Events, tools: Tools) -> None:
+    def __init__(
+        self,
+        job: Job,
+        *,
+        states: SourceStateStore,
+        events: Events,
+        tools: Tools,
+        stream_limits: StreamLimitStore,
+        clock: Clock = CLOCK,
+        source: StreamingSource | None = None,
+    ) -> None:
         self.job = job
-        self._states, self._tools = states, tools
-        self._intake = Intake(job.source_id, job.streams, events)
+        self._states, self._events, self._tools, self._clock = states, events, tools, clock
+        self._stream_limits = stream_limits
+        self._given = source
+        self._intake: Intake | None = None
+        self._updates = False
         self._place = place_of(job.type, job.config)
+        self._run = 0
         self._cursor: Any = None
         self._figures = Figures()
         self._problem: str | None = None
-        self._known: set[str] = set()
+        self._known: dict[str, str | None] = {}  # by external_id what the last poll told; a hash where updates count
         self._dirty = False
+        self._doubtful = False  # whether a cursor may have been committed that is not known here
 
     async def run(self) -> None:
         """Run the source."""
@@ -92,6 +117,7 @@ class Worker:
             _log.info("source %s (%s) is run by another process now", self.job.source_id, self.job.type)
 
     async def _go_on_from(self, claim: Claim) -> None:
+        self._run = claim.run
         self._figures = claim.figures
         same = claim.place == self._place
         if same and (set(self.job.streams) <= claim.streams or not self._rereads()):
@@ -102,7 +128,7 @@ class Worker:
             wait = claim.hold_in if same else 0.0
         if wait > 0:
             await self._save("backoff" if self._figures.failures else "waiting", next_in=wait)
-            await asyncio.sleep(wait)
+            await self._clock.sleep(wait)
 
     def _rereads(self) -> bool:
         try:
@@ -134,11 +160,27 @@ class Worker:
 
     def _make(self) -> PolledSource | StreamingSource:
         try:
-            made = get_type(self.job.type)(parse_config(self.job.type, self.job.config), self._tools)
+            config = parse_config(self.job.type, self.job.config)
+            made = self._given or get_type(self.job.type).make(config, self._tools)
         except InputError as error:
             raise GoneError(str(error)) from error
         if not isinstance(made, PolledSource | StreamingSource):
             raise GoneError(f"a source of type {self.job.type!r} has no worker")
+        if self._intake is None:  # once: a source that fails again and again keeps its bucket
+            limits = config if isinstance(config, ReadConfig) else ReadConfig()
+            self._updates = limits.updates
+            self._intake = Intake(
+                self.job.source_id,
+                self.job.streams,
+                events=self._events,
+                states=self._states,
+                stream_limits=self._stream_limits,
+                limited=dict(self.job.limited),
+                bucket=None if limits.rate is None else TokenBucket(limits.rate, limits.burst, self._clock),
+                at_limit=limits.at_limit,
+                updates=limits.updates,
+                clock=self._clock,
+            )
         return made
 
     async def _poll_for_ever(self, source: PolledSource, interval: float) -> None:
@@ -147,13 +189,9 @@ class Worker:
             started = perf_counter()
             async with asyncio.timeout(_LONGEST_POLL):
                 poll: Poll = await source.poll(self._cursor)
-            self._figures.polls += 1
-            created = await self._take(poll, started, fresh_only=True)
-            _log.debug("source %s: %d items, %d new", self.job.source_id, len(poll.items), created)
-            self._figures.failures = 0
             wait = after_poll(interval, poll.next_after)
-            await self._save("waiting", next_in=wait)
-            await asyncio.sleep(wait)
+            await self._take(poll, started, state="waiting", next_in=wait)
+            await self._clock.sleep(wait)
 
     async def _listen(self, source: StreamingSource) -> None:
         await self._save("running", ran=True)
@@ -169,26 +207,23 @@ class Worker:
         finally:
             saver.cancel()
             await asyncio.gather(saver, return_exceptions=True)
-            if self._dirty:
+            if self._dirty and not self._doubtful:
                 await self._last_save()
 
     async def _take_all(self, batches: AsyncIterator[Batch], saver: asyncio.Task[None]) -> None:
-        began = started = perf_counter()
+        began, started = self._clock.time(), perf_counter()
         async for batch in batches:
             if saver.done():
                 saver.result()  # the lease is lost
-            self._figures.polls += 1
-            await self._take(batch, started)
             # A connection alone is no success yet: one that breaks at once each time must still back off.
-            if batch.items or perf_counter() - began > _STEADY:
-                self._figures.failures = 0
-            self._dirty = True
+            good = bool(batch.items) or self._clock.time() - began > _STEADY
+            await self._take(batch, started, good=good)
             started = perf_counter()
 
     async def _save_now_and_then(self) -> None:
         while True:
             await asyncio.sleep(_SAVE_EVERY)
-            if self._dirty:
+            if self._dirty and not self._doubtful:
                 self._dirty = False
                 await self._save("running", ran=True)
 
@@ -201,43 +236,92 @@ class Worker:
         except (ServerError, TimeoutError, _LeaseLostError):
             _log.debug("source %s: the last cursor was not saved", self.job.source_id)
 
-    async def _take(self, batch: Batch, started: float, *, fresh_only: bool = False) -> int:
-        """Store what a read gave, and only then move the cursor. Returns how many events are new."""
-        items = batch.items
-        if fresh_only:
-            # What the last poll told again needs no look into PostgreSQL.
-            items = [item for item in items if item.external_id is None or item.external_id not in self._known]
-        created, refused = await self._intake.store(items)
-        if fresh_only and batch.items:
-            bad = {items[index].external_id for index in refused}
-            ids = {item.external_id for item in batch.items if item.external_id is not None}
-            self._known = {external_id for external_id in ids if external_id not in bad}
-        self._cursor = batch.cursor
-        rejected = batch.rejected + len(refused)
-        self._count(batch, rejected, next(iter(refused.values()), None))
+    async def _take(
+        self, batch: Batch, started: float, *, state: str = "running", next_in: float | None = None, good: bool = True
+    ) -> None:
+        """Store what a read gave, and move the cursor in the same transaction.
+
+        Args:
+            state, next_in: what is written beside the cursor of a poll.
+            good: whether the read counts as a success.
+        """
+        assert self._intake is not None
+        polled = next_in is not None
+        marks = [self._mark(item) for item in batch.items] if polled else []
+        # What the last poll told again needs no look into PostgreSQL.
+        fresh = [
+            index
+            for index, item in enumerate(batch.items)
+            if not polled or item.external_id is None or self._known.get(item.external_id, "") != marks[index]
+        ]
+
+        def within(taken: Taken) -> Within:
+            figures, problem = self._counted(batch, taken, good=good)
+
+            async def write(connection: Connection) -> None:
+                await self._write(
+                    state, cursor=batch.cursor, figures=figures, problem=problem, ran=True, next_in=next_in,
+                    connection=connection,
+                )  # fmt: skip
+
+            return write
+
+        self._doubtful = True
+        try:
+            taken = await self._intake.store([batch.items[index] for index in fresh], within)
+        except Exception:
+            self._doubtful = False  # it was refused: the cursor stands where it stood. Only a cancelled one is unsure
+            raise
+        self._doubtful = False
+        self._figures, problem = self._counted(batch, taken, good=good)
+        if problem is not None and problem != self._problem:
+            _log.warning("source %s (%s): %s", self.job.source_id, self.job.type, problem)
+        self._cursor, self._problem = batch.cursor, problem
+        if polled and batch.items:
+            refused = {fresh[index] for index in taken.refused}
+            self._known = {
+                item.external_id: marks[index]
+                for index, item in enumerate(batch.items)
+                if item.external_id is not None and index not in refused
+            }
+        if polled and not taken.kept:
+            await self._save(state, next_in=next_in)
+        self._dirty = not polled and not taken.kept
         telemetry.execute(
             ("vibeseater", "sources", "polled"),
             {
                 "count": 1,
                 "duration": perf_counter() - started,
                 "items": len(batch.items),
-                "created": created,
-                "rejected": rejected,
+                "created": taken.created,
+                "rejected": batch.rejected + len(taken.refused),
+                "dropped": taken.dropped,
+                "waited": taken.waited,
             },
             {"source_id": self.job.source_id, "type": self.job.type, "stream_ids": self.job.streams},
         )
-        return created
 
-    def _count(self, batch: Batch, rejected: int, refusal: str | None) -> None:
-        figures = self._figures
-        figures.items_seen += len(batch.items) + batch.rejected
-        figures.items_rejected += rejected
+    def _mark(self, item: Item) -> str | None:
+        """By what an item that was told before is known to be the same."""
+        return hash_of(item.content) if self._updates else None
+
+    def _counted(self, batch: Batch, taken: Taken, *, good: bool) -> tuple[Figures, str | None]:
+        """The figures, and what is wrong, once this read is stored."""
+        before = self._figures
+        figures = Figures(
+            polls=before.polls + 1,
+            items_seen=before.items_seen + len(batch.items) + batch.rejected,
+            items_rejected=before.items_rejected + batch.rejected + len(taken.refused),
+            failures=0 if good else before.failures,
+            items_dropped=before.items_dropped + taken.dropped,
+            seconds_waited=before.seconds_waited + taken.waited,
+        )
+        refusal = next(iter(taken.refused.values()), None)
         problem = clean_text(refusal, 500) if refusal else batch.problem
-        if problem is not None and problem != self._problem:
-            _log.warning("source %s (%s): %s", self.job.source_id, self.job.type, problem)
         # A read without news (304, say) tells nothing new of items that were refused; of a failure it says: over.
-        if problem is not None or batch.items or figures.failures:
-            self._problem = problem
+        if problem is None and not batch.items and not before.failures:
+            problem = self._problem
+        return figures, problem
 
     async def _failed(self, error: Exception, interval: float | None) -> bool:
         """Tell of a failure and wait; returns whether it is for good."""
@@ -262,21 +346,24 @@ class Worker:
         asked = error.retry_after if isinstance(error, FetchError) else None
         wait = after_failure(self._figures.failures, interval, asked)
         await self._save("backoff", error_is_new=True, next_in=wait, hold_in=asked)
-        await asyncio.sleep(wait)
+        await self._clock.sleep(wait)
         return False
 
     async def _save(self, state: str, **more: Any) -> None:
         await until_done(lambda: self._write(state, **more), self.job.source_id)
 
-    async def _write(self, state: str, **more: Any) -> None:
+    async def _write(
+        self, state: str, *, cursor: Any = UNSET, figures: Figures | None = None, problem: Any = UNSET, **more: Any
+    ) -> None:
         kept = await self._states.save(
             self.job.source_id,
+            run=self._run,
             state=state,
-            cursor=self._cursor,
+            cursor=self._cursor if cursor is UNSET else cursor,
             place=self._place,
             streams=self.job.streams,
-            figures=self._figures,
-            error=self._problem,
+            figures=figures or self._figures,
+            error=self._problem if problem is UNSET else problem,
             **more,
         )
         if not kept:

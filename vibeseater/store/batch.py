@@ -11,7 +11,7 @@ import asyncpg
 from vibeseater.errors import ServerError, UnreachableError
 from vibeseater.inputs import EventDraft
 from vibeseater.store.backend import Backend, identify, settle
-from vibeseater.store.commit import Commit, commit_batch
+from vibeseater.store.commit import Commit, Within, commit_batch, gone
 from vibeseater.store.pool import Connection, Pool
 from vibeseater.store.rows import find_by_ids, find_by_keys, key_of
 
@@ -21,15 +21,29 @@ __all__ = ["write_batch"]
 _SECONDS_A_ROW = 0.002  # that a batch may take on top of the patience with a server that does not answer
 
 
-async def write_batch(pool: Pool, drafts: Sequence[EventDraft]) -> Commit:
+async def write_batch(
+    pool: Pool,
+    drafts: Sequence[EventDraft],
+    within: Within | None = None,
+    *,
+    seconds: float | None = None,
+    gone_is_fine: bool = False,
+) -> Commit:
     """Store a batch.
+
+    Args:
+        within: writes something more in the same transaction. It is called once a try, and must do the same each time:
+            where nothing of the batch was new, a commit whose answer was lost can't be told from none.
+        seconds: that it outlasts PostgreSQL's absence; `failover_timeout` when None.
+        gone_is_fine: whether external_ids are passed over whose events were stored before, and purged since.
 
     Raises:
         NotFoundError: a stream or source does not exist; nothing is stored.
-        UnreachableError: PostgreSQL stayed away for `failover_timeout` seconds.
+        UnreachableError: PostgreSQL stayed away for so many seconds.
         ServerError: PostgreSQL refused the batch; nothing is stored.
     """
-    seconds = pool.settings.failover_timeout
+    if seconds is None:
+        seconds = pool.settings.failover_timeout
     patience = pool.settings.connect_timeout + len(drafts) * _SECONDS_A_ROW
     deadline = asyncio.get_running_loop().time() + seconds
     unsettled: list[Backend] = []  # server processes that may still be carrying out a former try
@@ -46,7 +60,7 @@ async def write_batch(pool: Pool, drafts: Sequence[EventDraft]) -> Commit:
                     if recalled is not None:
                         return recalled
                     unsettled.clear()
-                return await commit_batch(connection, drafts)
+                return await commit_batch(connection, drafts, within, gone_is_fine=gone_is_fine)
         except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError):
             continue  # rolled back as a whole; the order of locks makes these next to impossible
         except (UnreachableError, asyncpg.PostgresError) as error:
@@ -79,6 +93,6 @@ async def _recall(connection: Connection, drafts: Sequence[EventDraft]) -> Commi
         return None
     before = await find_by_keys(connection, [draft for draft in drafts if draft.id not in found])
     return Commit(
-        [found.get(draft.id) or before[key_of(draft)] for draft in drafts],
+        [found.get(draft.id) or before.get(key_of(draft)) or gone(draft) for draft in drafts],
         [(draft, found[draft.id]) for draft in drafts if draft.id in found],
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from uuid import UUID
 
 import msgspec
@@ -14,10 +14,13 @@ from vibeseater.store.insertion import Stored, copy_many, insert_many, insert_on
 from vibeseater.store.pool import Connection
 from vibeseater.store.rows import find_by_keys, key_of, missing_parents
 
-__all__ = ["Outcome", "commit_batch", "commit_group", "to_stored_event"]
+__all__ = ["Outcome", "Within", "commit_batch", "commit_group", "gone", "to_stored_event"]
 
 Outcome = Event | InputError
 """What became of a draft: the event (new, or the one stored before under its external_id), or why it was refused."""
+
+Within = Callable[[Connection], Awaitable[None]]
+"""Writes something more in the transaction that stores events."""
 
 _COPY_FROM = 200  # rows; below, one statement is quicker than three
 
@@ -58,8 +61,14 @@ async def commit_group(connection: Connection, drafts: Sequence[EventDraft]) -> 
     return await _complete(connection, drafts, stored)
 
 
-async def commit_batch(connection: Connection, drafts: Sequence[EventDraft]) -> Commit:
+async def commit_batch(
+    connection: Connection, drafts: Sequence[EventDraft], within: Within | None = None, *, gone_is_fine: bool = False
+) -> Commit:
     """Store a batch: all of it in one transaction, or nothing.
+
+    Args:
+        within: writes something more in the same transaction; what it raises undoes all.
+        gone_is_fine: whether an external_id whose event was stored before, and purged since, is passed over.
 
     Raises:
         NotFoundError: a stream or source does not exist.
@@ -68,8 +77,10 @@ async def commit_batch(connection: Connection, drafts: Sequence[EventDraft]) -> 
         stored = await (insert_many if len(drafts) < _COPY_FROM else copy_many)(connection, drafts)
         commit = await _complete(connection, drafts, stored)
         for outcome in commit.outcomes:
-            if isinstance(outcome, InputError):
+            if isinstance(outcome, InputError) and not (gone_is_fine and outcome.field == "external_id"):
                 raise outcome
+        if within is not None:
+            await within(connection)
         return commit
 
 
@@ -103,7 +114,10 @@ async def _refusals(connection: Connection, drafts: Sequence[EventDraft]) -> dic
                 "source_id", str(draft.source_id), "no such source", "Create it first, or leave it out"
             )
         else:
-            refusals[draft.id] = NotFoundError(
-                "external_id", draft.external_id, "stored before, and gone since", "Use another external_id"
-            )
+            refusals[draft.id] = gone(draft)
     return refusals
+
+
+def gone(draft: EventDraft) -> NotFoundError:
+    """Why a draft can't be stored whose external_id is known, and whose event is not there any more."""
+    return NotFoundError("external_id", draft.external_id, "stored before, and gone since", "Use another external_id")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from time import perf_counter
@@ -13,6 +14,7 @@ from vibeseater.errors import InputError
 from vibeseater.inputs import EventDraft, check_limit, draft_event
 from vibeseater.models import Event, EventBatch, Source, Stream
 from vibeseater.store.batch import write_batch
+from vibeseater.store.commit import Within
 from vibeseater.store.dataframe import events_to_dataframe
 from vibeseater.store.pool import Pool
 from vibeseater.store.reads import EventReads
@@ -124,6 +126,35 @@ class EventLog(EventReads, EventStatistics):
         if broadcast and commit.created:
             await self._publisher.publish_paced(commit.created)
         return EventBatch([event for event in commit.outcomes if isinstance(event, Event)], len(commit.created))
+
+    def draft(self, **values: Any) -> EventDraft:
+        """The arguments of `create_event`, checked and made ready for `store_drafts`.
+
+        Raises:
+            InputError: a value does not fit.
+        """
+        return draft_event(values, max_bytes=self._max_bytes)
+
+    async def store_drafts(self, drafts: Sequence[EventDraft], within: Within | None = None) -> int:
+        """Store and broadcast what was drafted, in one transaction with what `within` writes: how workers keep a
+        source's cursor. It outlasts PostgreSQL's absence for as long as it is let, and stores no draft twice meanwhile.
+
+        Args:
+            within: is given the connection, inside of the transaction; what it raises undoes all and is raised here.
+
+        Returns:
+            How many events are new. What was stored before and purged since is not.
+
+        Raises:
+            NotFoundError: a stream or source does not exist; nothing is stored.
+            ServerError: PostgreSQL refused the batch; nothing is stored.
+        """
+        if not drafts:
+            return 0
+        commit = await write_batch(self._pool, drafts, within, seconds=math.inf, gone_is_fine=True)
+        if commit.created:
+            await self._publisher.publish_paced(commit.created)
+        return len(commit.created)
 
     async def to_dataframe(
         self,
