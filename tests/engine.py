@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import sys
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import asyncpg
+import redis.asyncio
 
 from tests.servers import PATIENCE
 from vibeseater import VibeSeater
@@ -110,3 +112,44 @@ async def run_program(code: str, *arguments: str) -> str:
         raise
     assert process.returncode == 0, err.decode(errors="replace")
     return out.decode()
+
+
+class RawListener:
+    """What somebody else hears on a topic: any language, any client.
+
+    Attributes:
+        heard: `(topic, message)` in the order of their coming.
+    """
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, bytes]] = []
+
+    @property
+    def messages(self) -> list[tuple[str, Any]]:
+        """The same, with the messages read as JSON."""
+        return [(topic, json.loads(message)) for topic, message in self.heard]
+
+    def events(self, topic: str) -> list[dict[str, Any]]:
+        """All events that were heard on a topic."""
+        return [event for name, message in self.messages if name == topic for event in message["events"]]
+
+
+@contextlib.asynccontextmanager
+async def listening(redis_url: str, *topics: str) -> AsyncIterator[RawListener]:
+    """A subscriber of Redis that is none of VibeSeater's; it hears from when the block begins."""
+    listener = RawListener()
+    async with redis.asyncio.from_url(redis_url, socket_timeout=None) as client, client.pubsub() as pubsub:
+        await pubsub.subscribe(*topics)
+        for _ in topics:
+            await pubsub.get_message(timeout=PATIENCE)
+
+        async def hear() -> None:
+            async for message in pubsub.listen():
+                listener.heard.append((message["channel"].decode(), message["data"]))
+
+        task = asyncio.create_task(hear())
+        try:
+            yield listener
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
