@@ -9,6 +9,8 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -17,7 +19,16 @@ from yarl import URL
 
 from vibeseater.errors import InputError
 
-__all__ = ["GuardedResolver", "PrivateAddressError", "check_url", "is_public", "literal_address", "public_url"]
+__all__ = [
+    "GuardedResolver",
+    "PrivateAddressError",
+    "check_peer",
+    "check_url",
+    "guarded_socket",
+    "is_public",
+    "literal_address",
+    "public_url",
+]
 
 _SECRET_NAMES = re.compile(r"token|secret|passw|signature|^sig$|api_?key|^key$|auth|session", re.IGNORECASE)
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -34,13 +45,20 @@ class PrivateAddressError(OSError):
         )
 
 
-def check_url(url: object, field: str = "url", problem: str = "malformed URL") -> URL:
-    """The URL, parsed, when it is a whole http or https one.
+def check_url(
+    url: object,
+    field: str = "url",
+    problem: str = "malformed URL",
+    *,
+    schemes: tuple[str, ...] = ("http", "https"),
+    example: str = "https://example.org/feed.xml",
+) -> URL:
+    """The URL, parsed, when it is a whole one of these schemes.
 
     Raises:
         InputError: it is not; the message does not repeat its credentials.
     """
-    cure = "Give a whole address such as https://example.org/feed.xml"
+    cure = f"Give a whole address such as {example}"
     if not isinstance(url, str):
         raise InputError(field, url, problem, cure)
     if len(url) > 4096 or not url.isprintable() or re.search(r"\s", url):
@@ -51,11 +69,10 @@ def check_url(url: object, field: str = "url", problem: str = "malformed URL") -
         host, port = made.host, made.port
     except ValueError:
         raise InputError(field, public_url(url), problem, cure) from None
-    if parts.scheme.lower() not in ("http", "https"):
-        raise InputError(
-            field, public_url(url), f"only http and https can be read, not {parts.scheme or 'this'!r}", cure
-        )
-    if not host or port == 0 or not url.lower().startswith(("http://", "https://")):
+    if parts.scheme.lower() not in schemes:
+        known = " and ".join(schemes)
+        raise InputError(field, public_url(url), f"only {known} can be read, not {parts.scheme or 'this'!r}", cure)
+    if not host or port == 0 or not url.lower().startswith(tuple(f"{scheme}://" for scheme in schemes)):
         raise InputError(field, public_url(url), problem, cure)
     return made
 
@@ -123,6 +140,27 @@ class GuardedResolver(AbstractResolver):
     async def close(self) -> None:
         """Close the resolver inside."""
         await self._inner.close()
+
+
+def check_peer(peer: str, allow_private: bool) -> None:
+    """Look at the address that is really spoken to.
+
+    Raises:
+        PrivateAddressError: it may not be.
+    """
+    if not allow_private and not _is_public_text(peer):
+        raise PrivateAddressError(peer, peer)
+
+
+def guarded_socket(allow_private: bool) -> Callable[[tuple[Any, ...]], socket.socket]:
+    """What makes the sockets of a connector: the last look at the address, whoever resolved it, and however often."""
+
+    def make(address: tuple[Any, ...]) -> socket.socket:
+        family, kind, protocol, _, where = address
+        check_peer(where[0], allow_private)
+        return socket.socket(family, kind, protocol)
+
+    return make
 
 
 def _is_public_text(host: str) -> bool:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, ParamSpec, 
 import msgspec
 
 from vibeseater.errors import InputError, SourceError
+from vibeseater.sources.credentials import is_secret, looks_secret
 from vibeseater.sources.limits import AtLimit
 
 if TYPE_CHECKING:
@@ -211,7 +212,7 @@ def make_config(model: type[SourceConfig], config: Mapping[str, Any], type_name:
         if name not in fields:
             raise InputError(
                 f"config.{name}",
-                config[name],
+                "***" if looks_secret(name) else config[name],
                 f"a source of type {type_name!r} has no such field",
                 f"Known are: {known}",
             )
@@ -238,7 +239,8 @@ def _named(error: Exception, config: Mapping[str, Any], fields: Mapping[str, Any
     problem = problem.replace("`", "")
     field = f"config.{name}" if name else "config"
     cure = f"Give {_wanted(fields[head].type)} that fits" if head in fields else "Mend the config"
-    return InputError(field, config.get(head), problem[:1].lower() + problem[1:], cure)
+    value = "***" if head in fields and is_secret(fields[head].type) else config.get(head)
+    return InputError(field, value, problem[:1].lower() + problem[1:], cure)
 
 
 _NOUNS: dict[Any, str] = {str: "text", float: "a number", int: "a whole number", bool: "true or false"}

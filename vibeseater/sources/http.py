@@ -22,12 +22,14 @@ from vibeseater.sources.addresses import (
     GuardedResolver,
     PrivateAddressError,
     check_url,
+    guarded_socket,
     is_public,
     literal_address,
     public_url,
 )
 from vibeseater.sources.decode import ACCEPT_ENCODING, DecodeError, Decoder, TooLargeError
 from vibeseater.sources.headers import next_after, retry_after
+from vibeseater.sources.hosts import HostGate
 
 __all__ = ["MAX_BYTES", "Answer", "HttpClient", "Validators"]
 
@@ -36,6 +38,7 @@ MAX_BYTES = 20 * 1024 * 1024
 
 USER_AGENT = f"VibeSeater/{__version__} (+https://github.com/vibeseater/vibeseater)"
 
+_PERMANENT = (301, 308)
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
 _TIMEOUT = aiohttp.ClientTimeout(total=60.0, sock_connect=15.0, sock_read=30.0)
@@ -73,6 +76,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         not_modified: the server said 304.
         validators: to ask with the next time.
         next_after: seconds that it asks to wait (Retry-After, Cache-Control), or None.
+        moved_to: where the server says that it is to be asked from now on (301, 308), or None.
     """
 
     url: str
@@ -82,6 +86,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     not_modified: bool = False
     validators: Validators = Validators()
     next_after: float | None = None
+    moved_to: str | None = None
 
     @property
     def content_type(self) -> str:
@@ -104,6 +109,7 @@ class HttpClient:
         max_bytes: the bound of an answer after decompression.
         timeout: aiohttp's timeouts; all of them end in FetchError.
         resolver: how names are resolved, before the check of what they resolve to.
+        gate: how often one host is asked; a machine of one's own is not spared.
     """
 
     def __init__(
@@ -114,8 +120,10 @@ class HttpClient:
         max_bytes: int = MAX_BYTES,
         timeout: aiohttp.ClientTimeout = _TIMEOUT,
         resolver: AbstractResolver | None = None,
+        gate: HostGate | None = None,
     ) -> None:
-        self._allow_private = allow_private_urls
+        self.allow_private = allow_private_urls
+        self._gate, self._spares_all = gate or HostGate(), gate is not None
         self._user_agent = user_agent or USER_AGENT
         self._max_bytes = max_bytes
         self._timeout = timeout
@@ -132,10 +140,11 @@ class HttpClient:
         """Streams hold their connection for ever, so they don't count against the bound a host that polls keep to."""
         if streaming not in self._sessions:
             connector = aiohttp.TCPConnector(
-                resolver=GuardedResolver(self._allow_private, self._resolver),
+                resolver=GuardedResolver(self.allow_private, self._resolver),
                 limit=0,
-                limit_per_host=0 if streaming else 10,
+                limit_per_host=0,  # the gate counts them
                 ttl_dns_cache=10,
+                socket_factory=guarded_socket(self.allow_private),
             )
             self._sessions[streaming] = aiohttp.ClientSession(
                 connector=connector,
@@ -143,6 +152,7 @@ class HttpClient:
                 headers={"User-Agent": self._user_agent},
                 auto_decompress=False,
                 trust_env=False,  # a proxy would connect to what was not checked
+                trace_configs=[_no_redirects()],
             )
         return self._sessions[streaming]
 
@@ -153,6 +163,8 @@ class HttpClient:
         accept: str = "*/*",
         validators: Validators | None = None,
         max_bytes: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        errors_too: bool = False,
     ) -> Answer:
         """GET the URL, politely.
 
@@ -160,17 +172,22 @@ class HttpClient:
             accept: the Accept header.
             validators: of the last answer, for a conditional GET.
             max_bytes: another bound than the client's.
+            headers: more of them, perhaps secret: they are not sent on when another host redirects.
+            errors_too: give answers with an error status too, where their body tells more.
 
         Raises:
             InputError: the URL is malformed.
             FetchError: no answer, an error status, a refused address, too large, cut off, too slow.
         """
-        headers = {"Accept": accept, "Accept-Encoding": ACCEPT_ENCODING}
+        asked = {"Accept": accept, "Accept-Encoding": ACCEPT_ENCODING}
         if validators is not None and validators.etag:
-            headers["If-None-Match"] = validators.etag
+            asked["If-None-Match"] = validators.etag
         if validators is not None and validators.last_modified:
-            headers["If-Modified-Since"] = validators.last_modified
-        async with self._opened(url, headers, self._timeout, streaming=False) as response:
+            asked["If-Modified-Since"] = validators.last_modified
+        async with self._opened(url, asked, headers or {}, self._timeout, streaming=False, errors_too=errors_too) as (
+            response,
+            moved_to,
+        ):
             body = b""
             if response.status != 304:
                 body = await _read(response, max_bytes or self._max_bytes)
@@ -182,6 +199,7 @@ class HttpClient:
                 not_modified=response.status == 304,
                 validators=_validators(response, validators),
                 next_after=next_after(response.headers),
+                moved_to=moved_to,
             )
 
     @asynccontextmanager
@@ -197,8 +215,8 @@ class HttpClient:
             InputError, FetchError: as in `get`; also while the body is read.
         """
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout.sock_connect, sock_read=idle_timeout)
-        asked = {"Accept": accept, "Accept-Encoding": "identity", "Cache-Control": "no-store", **(headers or {})}
-        async with self._opened(url, asked, timeout, streaming=True) as response:
+        asked = {"Accept": accept, "Accept-Encoding": "identity", "Cache-Control": "no-store"}
+        async with self._opened(url, asked, headers or {}, timeout, streaming=True) as (response, _):
             head = Answer(
                 url=public_url(response.url),
                 status=response.status,
@@ -207,26 +225,87 @@ class HttpClient:
             yield head, _pieces(response)
 
     @asynccontextmanager
-    async def _opened(
-        self, url: str, headers: dict[str, str], timeout: aiohttp.ClientTimeout, *, streaming: bool
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The response after redirects, each hop checked as the first; closed at the end, whatever happens."""
-        here = check_url(url)
+    async def websocket(
+        self, url: str, *, headers: Mapping[str, str] | None = None, heartbeat: float = 20.0, most: int = 1024 * 1024
+    ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        """Open a WebSocket (ws, wss). Redirects are not followed.
+
+        Args:
+            heartbeat: seconds between two pings; one that stays unanswered ends the connection.
+            most: bytes of one message, decompressed.
+
+        Raises:
+            InputError: the URL is malformed.
+            FetchError: it can't be opened.
+        """
+        here = check_url(url, schemes=("ws", "wss"))
         shown = public_url(url)
+        try:
+            self._check_literal(here)
+            async with self._turn(here, brief=False):
+                socket = await self._session(streaming=True).ws_connect(
+                    here,
+                    headers=dict(headers or {}),
+                    heartbeat=heartbeat,
+                    max_msg_size=most,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
+                )
+        except aiohttp.WSServerHandshakeError as error:
+            wait = retry_after(error.headers.get("Retry-After")) if error.headers else None
+            raise FetchError(
+                f"GET {shown}: no WebSocket: the server says {error.status}",
+                url=shown,
+                status=error.status,
+                retry_after=wait,
+            ) from None
+        except (FetchError, InputError):
+            raise
+        except PrivateAddressError as error:
+            raise FetchError(f"GET {shown}: refused: {error}", url=shown) from None
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise _as_fetch_error(error, shown) from error
+        try:
+            yield socket
+        finally:
+            await socket.close()
+
+    @asynccontextmanager
+    async def _opened(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        own: Mapping[str, str],
+        timeout: aiohttp.ClientTimeout,
+        *,
+        streaming: bool,
+        errors_too: bool = False,
+    ) -> AsyncIterator[tuple[aiohttp.ClientResponse, str | None]]:
+        """The response after redirects, each hop checked as the first, and where it moved to for good; closed at the
+        end, whatever happens. `own` are headers for the first host alone."""
+        first = here = check_url(url)
+        shown = public_url(url)
+        moved: str | None = None
+        permanent = True
         try:
             for _ in range(_MOST_REDIRECTS + 1):
                 self._check_literal(here)
-                response = await self._session(streaming=streaming).get(
-                    here, headers=headers, timeout=timeout, allow_redirects=False
-                )
-                try:
-                    target = _redirect(response, here)
-                    if target is None:
-                        _check_status(response, shown)
-                        yield response
-                        return
-                finally:
-                    response.close()
+                sent = {**headers, **own} if here.origin() == first.origin() else dict(headers)
+                async with self._turn(here, brief=not streaming):
+                    response = await self._session(streaming=streaming).get(
+                        here, headers=sent, timeout=timeout, allow_redirects=False
+                    )
+                    try:
+                        target = _redirect(response, here)
+                        if target is None:
+                            if not errors_too:
+                                _check_status(response, shown)
+                            yield response, moved
+                            return
+                    finally:
+                        response.close()
+                permanent = permanent and response.status in _PERMANENT
+                if permanent:
+                    moved = str(target)
                 here = target
         except FetchError:
             raise
@@ -236,11 +315,33 @@ class HttpClient:
             raise _as_fetch_error(error, shown) from error
         raise FetchError(f"GET {shown}: more than {_MOST_REDIRECTS} redirects", url=shown)
 
+    @asynccontextmanager
+    async def _turn(self, url: URL, *, brief: bool) -> AsyncIterator[None]:
+        address = literal_address(url.host or "")
+        if not self._spares_all and address is not None and not is_public(address):
+            yield
+        else:
+            async with self._gate.turn((url.host or "").lower(), brief=brief):
+                yield
+
     def _check_literal(self, url: URL) -> None:
         """aiohttp resolves no host that is written as an address, so those are looked at here."""
         address = literal_address(url.host or "")
-        if address is not None and not self._allow_private and not is_public(address):
+        if address is not None and not self.allow_private and not is_public(address):
             raise PrivateAddressError(str(url.host), str(address))
+
+
+def _no_redirects() -> aiohttp.TraceConfig:
+    """Redirects are followed here, one by one; what aiohttp would follow by itself (a WebSocket's) is refused."""
+
+    async def refuse(_session: object, _context: object, found: aiohttp.TraceRequestRedirectParams) -> None:
+        shown = public_url(found.url)
+        target = public_url(found.response.headers.get("Location", ""))[:200]
+        raise FetchError(f"GET {shown}: redirects to {target!r}. Give that address", url=shown)
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_redirect.append(refuse)
+    return trace
 
 
 def _redirect(response: aiohttp.ClientResponse, here: URL) -> URL | None:

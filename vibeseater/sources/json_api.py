@@ -15,7 +15,9 @@ import msgspec
 from vibeseater.errors import InputError, SourceError
 from vibeseater.sources.addresses import check_url
 from vibeseater.sources.base import Batch, Interval, Item, Poll, PolledSource, ReadConfig, in_thread, oldest_first
-from vibeseater.sources.http import Answer, Validators
+from vibeseater.sources.conditional import get_if_changed
+from vibeseater.sources.credentials import Headers, check_headers, reveal_headers
+from vibeseater.sources.http import Answer
 from vibeseater.sources.mapping import BadItemError, hash_of, to_item
 from vibeseater.sources.pointers import MISSING, check_pointer, follow
 from vibeseater.sources.presets import JSON, apply_preset
@@ -41,6 +43,7 @@ class JsonConfig(ReadConfig, frozen=True, kw_only=True):
         time_unit: `iso`, `s` or `ms` (since 1970).
         title: pointer in an item to its title.
         link: pointer in an item to its page.
+        headers: to send along; a value may end with a reference, `Bearer env:NAME`.
         event_type: of its events.
     """
 
@@ -53,6 +56,7 @@ class JsonConfig(ReadConfig, frozen=True, kw_only=True):
     time_unit: TimeUnit | None = None
     title: str | None = None
     link: str | None = None
+    headers: Headers | None = None
     event_type: Annotated[str, msgspec.Meta(min_length=1, max_length=100)] | None = None
 
     def check(self) -> None:
@@ -61,6 +65,7 @@ class JsonConfig(ReadConfig, frozen=True, kw_only=True):
         if full.url is None:
             raise InputError("config.url", None, "a source of type 'json' needs it, or a preset", "Give one of them")
         check_url(full.url, "config.url")
+        check_headers(self.headers)
         for field in ("items", "id", "time", "title", "link"):
             check_pointer(f"config.{field}", getattr(self, field))
 
@@ -79,12 +84,13 @@ class JsonSource(PolledSource):
         """Ask for the document if it changed. The cursor holds ETag and Last-Modified."""
         config: JsonConfig = self.config.filled()
         url = str(config.url)
-        answer = await self.tools.http.get(
+        answer, kept = await get_if_changed(
+            self.tools.http,
             url,
+            cursor,
             accept="application/json, application/*+json, */*;q=0.1",
-            validators=Validators.from_cursor(cursor, url),
+            headers=reveal_headers(config.headers),
         )
-        kept = answer.validators.to_cursor(url)
         if answer.not_modified:
             return Poll(items=[], cursor=kept, next_after=answer.next_after)
         found = await in_thread(read_items, answer, config)

@@ -31,7 +31,9 @@ from vibeseater.sources.base import (
     oldest_first,
     stable_id,
 )
-from vibeseater.sources.http import Answer, Validators
+from vibeseater.sources.conditional import get_if_changed
+from vibeseater.sources.credentials import Headers, check_headers, reveal_headers
+from vibeseater.sources.http import Answer
 from vibeseater.sources.text import clean_text, safe_link, strip_markup
 from vibeseater.sources.times import plausible
 
@@ -53,16 +55,19 @@ class RssConfig(ReadConfig, frozen=True, kw_only=True):
     Attributes:
         url: the feed's address.
         interval: seconds between two polls; the server may ask for more.
+        headers: to send along; a value may end with a reference, `Bearer env:NAME`.
         event_type: of its events.
     """
 
     url: str
     interval: Interval = 300.0
+    headers: Headers | None = None
     event_type: Annotated[str, msgspec.Meta(min_length=1, max_length=100)] = "rss_item"
 
     def check(self) -> None:
         """The URL must be a whole one."""
         check_url(self.url, "config.url")
+        check_headers(self.headers)
 
 
 class Feed(NamedTuple):
@@ -90,10 +95,9 @@ class RssSource(PolledSource):
     async def poll(self, cursor: Any) -> Poll:
         """Ask for the feed if it changed. The cursor holds ETag and Last-Modified."""
         config: RssConfig = self.config
-        answer = await self.tools.http.get(
-            config.url, accept=_ACCEPT, validators=Validators.from_cursor(cursor, config.url)
+        answer, kept = await get_if_changed(
+            self.tools.http, config.url, cursor, accept=_ACCEPT, headers=reveal_headers(config.headers)
         )
-        kept = answer.validators.to_cursor(config.url)
         if answer.not_modified:
             return Poll(items=[], cursor=kept, next_after=answer.next_after)
         feed = await in_thread(read_feed, answer, config.event_type)

@@ -16,6 +16,7 @@ import msgspec
 from vibeseater.errors import FetchError, InputError, SourceError
 from vibeseater.sources.addresses import check_url, public_url
 from vibeseater.sources.base import Batch, Item, ReadConfig, StreamingSource, clip_id
+from vibeseater.sources.credentials import Headers, check_headers, reveal_headers
 from vibeseater.sources.mapping import BadItemError, to_item
 from vibeseater.sources.pointers import check_pointer, follow
 from vibeseater.sources.presets import SSE, apply_preset
@@ -49,6 +50,7 @@ class SseConfig(ReadConfig, frozen=True, kw_only=True):
         event_type: of its events.
         events: take only messages of these names; all when empty.
         skip: pass over messages in which a pointer leads to this value.
+        headers: to send along; a value may end with a reference, `Bearer env:NAME`.
         idle_timeout: seconds of silence after which it connects again.
     """
 
@@ -62,6 +64,7 @@ class SseConfig(ReadConfig, frozen=True, kw_only=True):
     event_type: Annotated[str, msgspec.Meta(min_length=1, max_length=100)] | None = None
     events: list[str] | None = None
     skip: dict[str, Scalar] | None = None
+    headers: Headers | None = None
     idle_timeout: Annotated[float, msgspec.Meta(ge=1, le=86_400)] | None = None
 
     def check(self) -> None:
@@ -70,6 +73,7 @@ class SseConfig(ReadConfig, frozen=True, kw_only=True):
         if full.url is None:
             raise InputError("config.url", None, "a source of type 'sse' needs it, or a preset", "Give one of them")
         check_url(full.url, "config.url")
+        check_headers(self.headers)
         for field in ("id", "time", "title", "link"):
             check_pointer(f"config.{field}", getattr(self, field))
         for pointer in self.skip or {}:
@@ -113,7 +117,9 @@ class SseSource(StreamingSource):
 
     async def _listen(self, config: SseConfig, parser: SseParser) -> AsyncGenerator[Batch, None]:
         """One connection: an empty batch when it stands, then the messages as they come."""
-        headers = {"Last-Event-ID": parser.last_id} if _fits_a_header(parser.last_id) else {}
+        headers = reveal_headers(config.headers)
+        if _fits_a_header(parser.last_id):
+            headers["Last-Event-ID"] = parser.last_id
         async with self.tools.http.stream(
             str(config.url), accept="text/event-stream", headers=headers, idle_timeout=config.idle_timeout or 90.0
         ) as (head, pieces):
