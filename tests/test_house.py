@@ -29,7 +29,7 @@ STOREYS = (
     {"feeds", "sources"},
     {"streaming"},
     {"seater"},
-    {"doctor", "views"},
+    {"doctor", "ingest", "views"},
     {"bench", "demo", "faults", "server"},
     {"cli"},
 )

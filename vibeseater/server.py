@@ -29,6 +29,7 @@ from tornado.netutil import bind_sockets
 from tornado.web import RedirectHandler, RequestHandler
 
 from vibeseater.errors import InputError, ServerError, SettingsError
+from vibeseater.ingest import Ingest
 from vibeseater.views import runtime
 
 if TYPE_CHECKING:
@@ -206,6 +207,7 @@ class _Web:
 
     def __init__(self, seater: VibeSeater, bound: Bound, allow_origins: Sequence[str]) -> None:
         pages: dict[str, Any] = dict(find_pages())
+        self._ingest = Ingest(seater)
         self._tornado = BokehTornado(
             build_applications(pages),
             extra_websocket_origins=bound.origins(allow_origins),
@@ -213,6 +215,7 @@ class _Web:
                 (r"/?", RedirectHandler, {"url": HOME, "permanent": False}),
                 (r"/healthz", _Health),
                 (r"/readyz", _Ready, {"seater": seater}),
+                *self._ingest.routes(),
             ],
             use_index=False,
             log_function=_log_failure,
@@ -236,6 +239,7 @@ class _Web:
             await asyncio.sleep(0.01)
         for context in self._tornado.applications.values():
             await context._cleanup_sessions(-1)
+        await self._ingest.aclose()
 
 
 def serve_in_processes(number: int, work: Callable[[bool], None]) -> int:

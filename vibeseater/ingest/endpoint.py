@@ -1,0 +1,328 @@
+"""The endpoint: proof, size, form, pace, store, and an answer that says what became of it. All errors are problem JSON.
+
+It owns what is answered when (see `openapi.py`, which tells it). It must not know pages, nor what a body means.
+
+The answer comes after the commit: what was answered with 200 or 201 is on disk. A delivery is stored as a whole, in all
+live streams of its source, or not at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Awaitable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import msgspec
+from tornado.web import RequestHandler, stream_request_body
+
+from vibeseater.errors import InputError, NotFoundError, ServerError, SettingsError
+from vibeseater.ingest.bucket import Bucket
+from vibeseater.ingest.openapi import description
+from vibeseater.ingest.tally import Tallies
+from vibeseater.models import EventBatch
+from vibeseater.sources.base import Item
+from vibeseater.sources.mapping import BadItemError
+from vibeseater.sources.registry import parse_config
+from vibeseater.sources.webhook import WebhookConfig, has_proof, is_authentic, read_body
+from vibeseater.store.inlets import Inlet, find_inlet
+
+if TYPE_CHECKING:
+    from vibeseater.seater import VibeSeater
+
+__all__ = ["Ingest"]
+
+_log = logging.getLogger(__name__)
+
+_SLOWEST = 30.0  # seconds that a body may take to arrive
+_DRAINED = 64 << 20  # bytes of a refused body that are read and dropped: who is cut off while sending reads no answer
+_PATIENCE = 5  # seconds after which a sender is asked to try again while PostgreSQL is away
+_PAUSED_PATIENCE = 60  # the same while the stream rests
+
+
+class Ingest:
+    """What the endpoint shares over its requests: one a server process.
+
+    Args:
+        seater: a connected VibeSeater, of the loop that serves.
+    """
+
+    def __init__(self, seater: VibeSeater) -> None:
+        self.seater = seater
+        self.tallies = Tallies(seater.pool)
+        self._buckets: dict[UUID, Bucket] = {}
+
+    def routes(self) -> list[tuple[str, type[RequestHandler], dict[str, Any]]]:
+        """Tornado's routes."""
+        return [
+            (r"/ingest/openapi\.json", _Description, {}),
+            (r"/ingest/([^/]+)", _Delivery, {"ingest": self}),
+        ]
+
+    def bucket(self, source_id: UUID, rate: float) -> Bucket:
+        """The source's bucket; a new one when its rate was changed."""
+        found = self._buckets.get(source_id)
+        if found is None or found.rate != rate:
+            found = self._buckets[source_id] = Bucket(rate)
+        return found
+
+    async def store(self, inlet: Inlet, items: list[Item]) -> EventBatch:
+        """Store the items in all live streams, in one transaction."""
+        return await self.seater.events.create_events_batch(
+            [
+                {
+                    "stream_id": stream_id,
+                    "source_id": inlet.id,
+                    "event_type": item.event_type,
+                    "content": item.content,
+                    "occurred_at": item.occurred_at,
+                    "external_id": item.external_id,
+                    "metadata": item.metadata or None,
+                }
+                for stream_id in inlet.live
+                for item in items
+            ],
+            broadcast=True,
+        )
+
+    async def aclose(self) -> None:
+        """Write what is known of the deliveries."""
+        await self.tallies.aclose()
+
+
+class _Json(RequestHandler):
+    """Answers in JSON, its errors as problem details (RFC 9457)."""
+
+    allowed = "GET"
+
+    def check_xsrf_cookie(self) -> None:
+        """No cookie proves anything here, so none can be misused."""
+
+    def set_default_headers(self) -> None:
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("X-Content-Type-Options", "nosniff")
+
+    def write_error(self, status_code: int, **_kwargs: Any) -> None:
+        """What tornado itself refuses, or what failed."""
+        if status_code == 405:
+            self.set_header("Allow", self.allowed)
+        detail = f"Use {self.allowed}." if status_code == 405 else "The server's log tells why." * (status_code >= 500)
+        self.problem(status_code, detail or "The request can't be understood.")
+
+    def problem(self, status: int, detail: str, **headers: str) -> None:
+        """Answer with a problem."""
+        self.set_status(status)
+        for name, value in headers.items():
+            self.set_header(name.replace("_", "-"), value)
+        self.answer(
+            {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail},
+            "application/problem+json",
+        )
+
+    def answer(self, value: Any, content_type: str = "application/json") -> None:
+        """Answer with JSON."""
+        self.set_header("Content-Type", content_type)
+        self.finish(msgspec.json.encode(value))
+
+
+class _Description(_Json):
+    def get(self) -> None:
+        self.answer(description())
+
+
+class _RefusedError(Exception):
+    """The answer is a problem. `counted`: how many events it concerns, where it is the sender's fault; else None."""
+
+    def __init__(self, status: int, detail: str, *, counted: int | None = 0, **headers: str) -> None:
+        super().__init__(detail)
+        self.status, self.detail, self.counted, self.headers = status, detail, counted, headers
+
+
+@stream_request_body
+class _Delivery(_Json):
+    """One delivery. What is refused by its head is answered when its body has passed by, and nothing of it is kept."""
+
+    allowed = "POST"
+
+    def initialize(self, ingest: Ingest) -> None:
+        self._ingest = ingest
+        self._body = bytearray()
+        self._inlet: Inlet | None = None
+        self._refusal: _RefusedError | None = None
+        self._most = self._passed = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def prepare(self) -> None:
+        if self.request.method != "POST":
+            return  # tornado says 405
+        try:
+            self._inlet = await self._find(self.path_args[0])
+            config = _config(self._inlet)
+            self._most = config.max_bytes
+            self._check_head(config)
+        except _RefusedError as refusal:
+            self._refusal = refusal
+        except ServerError as error:
+            self._refusal = _unavailable(error)
+        self._timer = asyncio.get_running_loop().call_later(_SLOWEST, self._too_slow)
+
+    async def _find(self, text: str) -> Inlet:
+        missing = _RefusedError(404, "There is no such webhook.", counted=None)
+        try:
+            source_id = UUID(text)
+        except ValueError:
+            raise missing from None
+        inlet = await find_inlet(self._ingest.seater.pool, source_id)
+        if inlet is None or inlet.type != "webhook":
+            raise missing
+        return inlet
+
+    def _check_head(self, config: WebhookConfig) -> None:
+        headers = self.request.headers
+        if not has_proof(config, headers):
+            raise _unproved(config)
+        media = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if media != "application/json" and not (media.startswith("application/") and media.endswith("+json")):
+            raise _RefusedError(415, "Send JSON, with the header Content-Type: application/json.")
+        if headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+            raise _RefusedError(415, "Send the body as it is, without Content-Encoding.", Accept_Encoding="identity")
+        length = headers.get("Content-Length", "")
+        if length.isdigit() and int(length) > self._most:
+            raise _too_large(self._most)
+
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+        if self._finished:
+            return None
+        self._passed += len(chunk)
+        if self._refusal is None and self._passed > self._most:
+            self._body.clear()
+            self._refusal = _too_large(self._most)
+        if self._refusal is None:
+            self._body += chunk
+        elif self._passed > _DRAINED:
+            self._refuse(self._refusal)  # tornado closes the connection, as the body was not read
+        return None
+
+    async def post(self, _source_id: str) -> None:
+        self._stop_timer()
+        if self._finished:
+            return
+        inlet = self._inlet
+        try:
+            if self._refusal is not None:
+                raise self._refusal
+            assert inlet is not None
+            events, items = await self._take(inlet)
+        except _RefusedError as refusal:
+            self._refuse(refusal)
+            return
+        self._ingest.tallies.taken(inlet.id, items)
+        self.set_status(201 if events.created else 200)
+        self.answer(
+            {
+                "created": events.created,
+                "events": [
+                    {"id": event.id, "stream_id": event.stream_id, "stream_seq": event.stream_seq} for event in events
+                ],
+            }
+        )
+
+    async def _take(self, inlet: Inlet) -> tuple[EventBatch, int]:
+        """Check and store; the events, and how many were sent."""
+        config, headers, body = _config(inlet), self.request.headers, bytes(self._body)
+        self._body.clear()
+        try:
+            if not is_authentic(config, headers, body):
+                raise _unproved(config)
+        except SettingsError as error:
+            _log.error("webhook %s: %s", inlet.id, error)
+            raise _RefusedError(503, "This webhook's secret is not set on this server.") from None
+        _check_open(inlet)
+        bucket = self._ingest.bucket(inlet.id, config.rate)
+        wait = bucket.wait()
+        if wait > 0:
+            raise _RefusedError(
+                429, f"More than {config.rate:g} events per second.", Retry_After=str(max(1, math.ceil(wait)))
+            )
+        try:
+            items = read_body(config, headers, body)
+        except BadItemError as flaw:
+            raise _RefusedError(422, f"Nothing was stored: {flaw}.", counted=1) from None
+        except ValueError as flaw:
+            raise _RefusedError(400, f"The body can't be read as JSON: {flaw}.") from None
+        bucket.take(max(1, len(items)))
+        try:
+            return await self._ingest.store(inlet, items), len(items)
+        except NotFoundError:
+            raise _RefusedError(409, "The stream or the webhook was deleted just now.", counted=None) from None
+        except InputError as error:
+            raise _RefusedError(422, f"Nothing was stored: {error}", counted=len(items)) from None
+        except ServerError as error:
+            raise _unavailable(error) from None
+
+    def _refuse(self, refusal: _RefusedError) -> None:
+        self._stop_timer()
+        if self._inlet is not None and refusal.counted is not None:
+            reason = f"refused with {refusal.status}: {refusal.detail}"[:500]
+            self._ingest.tallies.refused(self._inlet.id, reason, refusal.counted)
+        self.problem(refusal.status, refusal.detail, **refusal.headers)
+
+    def _too_slow(self) -> None:
+        if not self._finished:
+            self._refuse(_RefusedError(408, f"The body took more than {_SLOWEST:g} s."))
+
+    def on_connection_close(self) -> None:
+        self._stop_timer()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _config(inlet: Inlet) -> WebhookConfig:
+    try:
+        config = parse_config(inlet.type, inlet.config)
+    except InputError as error:  # written by another version, say
+        _log.error("webhook %s: %s", inlet.id, error)
+        raise _RefusedError(503, "This webhook's configuration does not fit.") from None
+    assert isinstance(config, WebhookConfig)
+    return config
+
+
+def _check_open(inlet: Inlet) -> None:
+    """A stream that is not live takes nothing, and says so, so that whoever sends keeps it and tries again."""
+    if inlet.paused:
+        raise _RefusedError(409, "This webhook is paused.", counted=None, Retry_After=str(_PAUSED_PATIENCE))
+    if inlet.live:
+        return
+    if "paused" in inlet.statuses:
+        raise _RefusedError(409, "The stream is paused.", counted=None, Retry_After=str(_PAUSED_PATIENCE))
+    what = "The stream is not live: start it first." if inlet.statuses else "This webhook belongs to no stream."
+    raise _RefusedError(409, what, counted=None)
+
+
+def _unproved(config: WebhookConfig) -> _RefusedError:
+    if config.auth == "bearer":
+        return _RefusedError(
+            401,
+            "Send this webhook's token in the header Authorization: Bearer <token>.",
+            WWW_Authenticate='Bearer realm="VibeSeater"',
+        )
+    return _RefusedError(
+        401,
+        "Sign the body: X-Signature-256: sha256=<hex HMAC-SHA256 of the body, with this webhook's secret>.",
+        WWW_Authenticate='HMAC-SHA256 realm="VibeSeater"',
+    )
+
+
+def _too_large(most: int) -> _RefusedError:
+    return _RefusedError(413, f"The body is larger than {most:,} bytes. Send it in pieces.")
+
+
+def _unavailable(error: ServerError) -> _RefusedError:
+    _log.warning("a webhook was refused: %s", error)
+    return _RefusedError(503, "Not stored: the database is away. Try again.", counted=None, Retry_After=str(_PATIENCE))
