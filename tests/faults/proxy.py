@@ -122,6 +122,11 @@ class Proxy:
             await asyncio.wait(self._tasks)
 
     @property
+    def late(self) -> int:
+        """How many connections have a request yet to be delivered."""
+        return sum(connection.late is not None for connection in self._connections)
+
+    @property
     def connections(self) -> int:
         """How many connections stand."""
         return len(self._connections)

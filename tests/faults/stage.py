@@ -1,4 +1,4 @@
-"""A stage for schedules: servers behind proxies, a crew, and everything that can befall them, each fault by its name."""
+"""A stage for schedules: servers behind proxies, a crew, and everything that can befall them."""
 
 from __future__ import annotations
 
@@ -267,7 +267,7 @@ async def staged(
 
 
 def cast(stage: Stage) -> None:
-    """Two writers and three watchers of all topics: one gives up soon, one goes straight, one is slow, one comes late."""
+    """Two writers, of which one gives up soon, and three watchers of all topics: one slow, one straight, one late."""
     crew = stage.crew
     straight = {"VIBESEATER_DATABASE_URL": stage.postgres.url, "VIBESEATER_REDIS_URL": stage.redis.url}
     crew.add_watcher(since=0)

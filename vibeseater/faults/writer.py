@@ -139,7 +139,7 @@ class _Writer:
         return "answers" in outcome or patience is not None or bool(outcome.get("denied"))
 
     async def _call(self, items: list[Item], batch: bool) -> list[Event]:
-        values = [
+        values: list[dict[str, Any]] = [
             {
                 "stream_id": item.stream,
                 "source_id": item.source,

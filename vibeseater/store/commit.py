@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
 from vibeseater.errors import InputError, NotFoundError
@@ -14,7 +15,7 @@ from vibeseater.store.insertion import Stored, copy_many, insert_many, insert_on
 from vibeseater.store.pool import Connection
 from vibeseater.store.rows import find_by_keys, key_of, missing_parents
 
-__all__ = ["Outcome", "Within", "commit_batch", "commit_group", "gone", "to_stored_event"]
+__all__ = ["AnswerLostError", "Outcome", "Within", "commit_batch", "commit_group", "gone", "to_stored_event"]
 
 Outcome = Event | InputError
 """What became of a draft: the event (new, or the one stored before under its external_id), or why it was refused."""
@@ -25,6 +26,10 @@ Within = Callable[[Connection], Awaitable[None]]
 _COPY_FROM = 200  # rows; below, one statement is quicker than three
 
 _decode = msgspec.json.decode
+
+
+class AnswerLostError(Exception):
+    """The events are committed, but what became of each could not be read: ask again, by their ids."""
 
 
 class Commit(msgspec.Struct):
@@ -52,13 +57,21 @@ def to_stored_event(draft: EventDraft, stored: Stored) -> Event:
 
 
 async def commit_group(connection: Connection, drafts: Sequence[EventDraft]) -> Commit:
-    """Store independent events in one statement and one commit; a draft that can't be stored harms no other."""
+    """Store independent events in one statement and one commit; a draft that can't be stored harms no other.
+
+    Raises:
+        asyncpg.PostgresError: PostgreSQL refused the statement; nothing is stored.
+        AnswerLostError: it took the statement, and refused to tell of those that were stored before.
+    """
     if len(drafts) == 1 and drafts[0].external_id is None:
         alone = await insert_one(connection, drafts[0])
         stored = {} if alone is None else {drafts[0].id: alone}
     else:
         stored = await insert_many(connection, drafts)
-    return await _complete(connection, drafts, stored)
+    try:
+        return await _complete(connection, drafts, stored)
+    except asyncpg.PostgresError as error:
+        raise AnswerLostError(str(error)) from error
 
 
 async def commit_batch(

@@ -27,10 +27,10 @@ from vibeseater.inputs import EventDraft
 from vibeseater.models import Event
 from vibeseater.settings import Settings
 from vibeseater.store.backend import Backend, identify, settle
-from vibeseater.store.commit import Commit, Outcome, commit_group, to_stored_event
+from vibeseater.store.commit import AnswerLostError, Commit, Outcome, commit_group, to_stored_event
 from vibeseater.store.eager import begin
 from vibeseater.store.insertion import INSERT_ONE, Stored, insert_prepared
-from vibeseater.store.pool import CONNECTION_LOST, Connection, connect
+from vibeseater.store.pool import CONNECTION_LOST, Connection, connect, hang_up
 from vibeseater.store.rows import find_by_ids
 
 __all__ = ["OnCommit", "Writer"]
@@ -51,14 +51,14 @@ _LOST = (*CONNECTION_LOST, asyncpg.ReadOnlySQLTransactionError, UnreachableError
 class _Waiting(NamedTuple):
     draft: EventDraft
     outcome: asyncio.Future[Event]
+    deadline: float  # until then (by the loop's clock) it outlasts PostgreSQL's absence
 
 
 class _Alone(NamedTuple):
-    """An event that was sent to PostgreSQL by itself, when, and until when its fate must be known."""
+    """An event that was sent to PostgreSQL by itself, and when."""
 
     waiting: _Waiting
     started: float
-    deadline: float
 
 
 class Writer:
@@ -77,6 +77,7 @@ class Writer:
         self._drain: asyncio.Task[None] | None = None
         self._alone: _Alone | None = None
         self._idle: asyncio.Future[None] | None = None  # what `close` waits for
+        self._away = False  # whether PostgreSQL was, at the last try
         self._closed = False
         self._loop = asyncio.get_running_loop()
 
@@ -98,10 +99,11 @@ class Writer:
         if self._closed:
             raise ClosedError("This VibeSeater is closed; the event was not stored. Connect again.")
         outcome: asyncio.Future[Event] = self._loop.create_future()
+        waiting = _Waiting(draft, outcome, self._loop.time() + self._settings.failover_timeout)
         if self._drain is None and self._alone is None and self._insert_one is not None and draft.external_id is None:
-            self._begin_alone(_Waiting(draft, outcome), self._insert_one)
+            self._begin_alone(waiting, self._insert_one)
             return await outcome
-        self._queues.setdefault(draft.stream_id, deque()).append(_Waiting(draft, outcome))
+        self._queues.setdefault(draft.stream_id, deque()).append(waiting)
         self._queued += 1
         self._queued_bytes += draft.size
         if self._drain is None and self._alone is None:
@@ -122,10 +124,7 @@ class Writer:
             await self._idle
         connection, self._connection, self._insert_one = self._connection, None, None
         if connection is not None:
-            try:
-                await connection.close(timeout=2.0)
-            except CONNECTION_LOST:
-                connection.terminate()
+            await hang_up(connection)
 
     async def _wait_at_door(self) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -143,8 +142,8 @@ class Writer:
                 turn.set_result(None)
 
     def _begin_alone(self, waiting: _Waiting, statement: PreparedStatement[asyncpg.Record]) -> None:
-        self._alone = _Alone(waiting, perf_counter(), self._loop.time() + self._settings.failover_timeout)
-        begin(insert_prepared(statement, waiting.draft, self._settings.failover_timeout), self._alone_done)
+        self._alone = _Alone(waiting, perf_counter())
+        begin(insert_prepared(statement, waiting.draft, self._settings.connect_timeout), self._alone_done)
 
     def _alone_done(self, stored: Stored | None, error: BaseException | None) -> None:
         alone, self._alone = self._alone, None
@@ -182,7 +181,7 @@ class Writer:
     async def _drain_queues(self, alone: _Alone | None, error: BaseException | None) -> None:
         try:
             if alone is not None:
-                await self._commit([alone.waiting], alone.deadline, error)
+                await self._commit([alone.waiting], error)
             while group := self._take_group():
                 await self._commit(group)
         finally:
@@ -214,28 +213,37 @@ class Writer:
             self._open_door()
         return group
 
-    async def _commit(
-        self, group: list[_Waiting], deadline: float | None = None, failure: BaseException | None = None
-    ) -> None:
-        drafts = [waiting.draft for waiting in group]
+    async def _commit(self, group: list[_Waiting], failure: BaseException | None = None) -> None:
+        """Store a group and answer everyone in it; `failure` is what a first try ended with."""
         started = perf_counter()
+        found: dict[UUID, Event] = {}  # what was stored by a try whose answer was lost
+        outcome: Commit | VibeSeaterError | asyncpg.PostgresError
         try:
-            commit = await self._commit_through_failover(drafts, deadline, failure)
-        except asyncpg.PostgresError as error:
-            await self._refused(group, error)
-        except VibeSeaterError as error:
-            _answer(group, [error] * len(group))
+            outcome = await self._commit_through_failover(group, found, failure)
+        except (asyncpg.PostgresError, VibeSeaterError) as error:
+            outcome = error
         except BaseException as error:
-            _answer(group, [_failed(error)] * len(group))
-            raise
+            outcome = _failed(error)
+            if not isinstance(error, Exception):
+                _answer(group, [outcome] * len(group))
+                raise
+            _log.exception("The writer failed; it goes on with the next events")
+        rest = [waiting for waiting in group if waiting.draft.id not in found] if found else group
+        created = [(waiting.draft, found[waiting.draft.id]) for waiting in group if waiting.draft.id in found]
+        _answer([waiting for waiting in group if waiting.draft.id in found], [event for _, event in created])
+        if isinstance(outcome, asyncpg.PostgresError):
+            await self._refused(rest, outcome)
+        elif isinstance(outcome, VibeSeaterError):
+            _answer(rest, [outcome] * len(rest))
         else:
-            _answer(group, commit.outcomes)
-            if commit.created:
-                telemetry.execute(
-                    ("vibeseater", "writer", "committed"),
-                    {"count": len(commit.created), "duration": perf_counter() - started},
-                )
-                self._on_commit(commit.created)
+            _answer(rest, outcome.outcomes)
+            created += outcome.created
+        if created:
+            telemetry.execute(
+                ("vibeseater", "writer", "committed"),
+                {"count": len(created), "duration": perf_counter() - started},
+            )
+            self._on_commit(created)
 
     async def _refused(self, group: list[_Waiting], error: asyncpg.PostgresError) -> None:
         """PostgreSQL refused the statement, so nothing of it is stored: find whose fault it is, by halves."""
@@ -247,47 +255,53 @@ class Writer:
         await self._commit(group[middle:])
 
     async def _commit_through_failover(
-        self, drafts: list[EventDraft], deadline: float | None, failure: BaseException | None
+        self, group: list[_Waiting], found: dict[UUID, Event], failure: BaseException | None
     ) -> Commit:
-        """Store a group, whatever becomes of connections; `failure` is what a first try ended with."""
-        loop = self._loop
-        deadline = deadline or loop.time() + self._settings.failover_timeout
+        """Store a group, whatever becomes of connections.
+
+        Args:
+            found: filled with those that turn out to have been stored by a try whose answer was lost; the commit that
+                is returned, or the refusal that is raised, is of the others.
+            failure: what a first try ended with.
+        """
+        rest = [waiting.draft for waiting in group]
+        deadline = max(waiting.deadline for waiting in group)
         unsettled: list[Backend] = []  # server processes that may still be carrying out a former try
-        pause = 0.05
+        if failure is not None and (isinstance(failure, _LOST) or not isinstance(failure, asyncpg.PostgresError)):
+            self._lose_connection(unsettled)
+        pause, tries = 0.05, 0
         while True:
+            tries += 1
             try:
-                if isinstance(failure, _LOST):
-                    error, failure = failure, None
-                    raise error
-                async with asyncio.timeout_at(deadline):
+                async with asyncio.timeout(self._patience(deadline)):
                     connection = await self._connected()
                     if unsettled:
-                        return await self._resume(connection, drafts, unsettled)
-                    return await commit_group(connection, drafts)
+                        for backend in unsettled:
+                            await settle(connection, backend)
+                        found.update(await find_by_ids(connection, [draft.id for draft in rest]))
+                        unsettled.clear()
+                        rest = [draft for draft in rest if draft.id not in found]
+                    commit = await commit_group(connection, rest) if rest else Commit([], [])
             except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError):
                 continue  # rolled back as a whole; the order of locks makes these next to impossible
-            except _LOST as error:
-                if self._backend is not None and not isinstance(error, UnreachableError):
-                    unsettled.append(self._backend)
-                self._drop_connection()
-                if loop.time() + pause > deadline:
+            except (*_LOST, AnswerLostError, asyncpg.PostgresError) as error:
+                if not isinstance(error, (*_LOST, AnswerLostError)) and not unsettled:
+                    raise  # the statement was refused, not the question what became of a former try
+                self._lose_connection(unsettled)
+                # At least twice: a first answer may be lost because this process stood still, not the server.
+                if tries > 1 and self._loop.time() + pause > deadline:
                     raise _gave_up(self._settings.failover_timeout, error, doubtful=bool(unsettled)) from error
-                _log.warning("PostgreSQL is away (%s); trying again in %.2f s", error, pause)
+                _log.warning("PostgreSQL is away (%s); trying again in %.2f s", error or type(error).__name__, pause)
+            else:
+                self._away = False
+                return commit
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))
             pause = min(pause * 2, 2.0)
 
-    async def _resume(self, connection: Connection, drafts: list[EventDraft], unsettled: Sequence[Backend]) -> Commit:
-        """After a lost connection: what is stored is stored; the rest is stored now. The ids tell which is which."""
-        for backend in unsettled:
-            await settle(connection, backend)
-        found = await find_by_ids(connection, [draft.id for draft in drafts])
-        rest = [draft for draft in drafts if draft.id not in found]
-        commit = await commit_group(connection, rest) if rest else Commit([], [])
-        outcomes: dict[UUID, Outcome] = dict(zip((draft.id for draft in rest), commit.outcomes, strict=True))
-        outcomes.update(found)
-        resumed = [(draft, found[draft.id]) for draft in drafts if draft.id in found]
-        created = sorted([*resumed, *commit.created], key=lambda pair: pair[1].stream_seq)
-        return Commit([outcomes[draft.id] for draft in drafts], created)
+    def _patience(self, deadline: float) -> float:
+        """Seconds for one try. A connection that says nothing may be dead without anybody's word: a new one tells."""
+        patience = self._settings.connect_timeout
+        return max(1.0, min(patience, deadline - self._loop.time())) if self._away else patience
 
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.is_closed():
@@ -299,8 +313,12 @@ class Writer:
             self._insert_one = await self._connection.prepare(INSERT_ONE)
         return self._connection
 
-    def _drop_connection(self) -> None:
+    def _lose_connection(self, unsettled: list[Backend]) -> None:
+        """Drop the connection, and note the server process behind it: it may still carry out what it was sent."""
+        self._away = True
         if self._connection is not None:
+            if self._backend is not None:
+                unsettled.append(self._backend)
             self._connection.terminate()
             self._connection = self._backend = self._insert_one = None
 
