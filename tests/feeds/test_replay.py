@@ -60,7 +60,7 @@ async def test_events_come_in_the_order_of_their_happening(
             assert await everything(feed) == told
             assert (feed.state, feed.stats.delivered, feed.clock) == ("ended", 10, at(9))
             assert feed.position == told[-1].stream_seq
-        assert feed.state == "closed"
+        assert state(feed) == "closed"
 
 
 async def test_a_window_holds_what_happened_within_it(seater: VibeSeater, stream: Stream, told: list[Event]) -> None:
