@@ -102,7 +102,7 @@ async def test_batches_and_reading(seater: vibeseater.VibeSeater) -> None:
 
 
 async def test_figures(seater: vibeseater.VibeSeater) -> None:
-    """The rate is a float of events per second; the statistics have the original's names, as attributes and in a dict."""
+    """A rate is a float of events per second; statistics have the original's names, as attributes and in a dict."""
     stream = await seater.streams.create_stream(title="A")
     source = await seater.sources.create_source(stream, name="S")
     await seater.events.create_events_batch([item(stream, n, source_id=source) for n in range(30)])
@@ -168,7 +168,8 @@ async def test_streams_and_sources(seater: vibeseater.VibeSeater) -> None:
     assert await seater.sources.list_sources(stream) == [source]
     await seater.sources.delete_source(source)
     await seater.streams.delete_stream(stream)
-    assert await seater.streams.list_streams() == await seater.sources.list_sources() == []
+    assert await seater.streams.list_streams() == []
+    assert await seater.sources.list_sources() == []
 
 
 async def test_streaming(seater: vibeseater.VibeSeater) -> None:
@@ -222,7 +223,7 @@ async def test_connecting_both_ways(database_url: str, redis_url: str) -> None:
 
 
 async def test_errors_are_of_one_tree(seater: vibeseater.VibeSeater) -> None:
-    """Whoever catches VibeSeaterError catches what goes wrong; input errors are ValueErrors too, with field and cure."""
+    """Who catches VibeSeaterError catches what goes wrong; input errors are ValueErrors, with field and cure."""
     with pytest.raises(vibeseater.VibeSeaterError) as caught:
         await seater.streams.get_stream("nothing")
     assert isinstance(caught.value, NotFoundError)
