@@ -139,8 +139,11 @@ class Hub:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._check_now.wait(), timeout=CHECK_SECONDS)
             self._check_now.clear()
-            await self._listener.tick()
-            await self._count()
+            for look in (self._listener.tick, self._count):
+                try:
+                    await look()
+                except Exception:  # nothing may end this: without it, what Redis does not bring never comes
+                    _log.exception("A look at the links failed; trying again")
 
     async def _count(self) -> None:
         if not self._watchers:
