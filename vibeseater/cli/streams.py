@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vibeseater.cli.arguments import json_object, stream_of_title, the_stream
+from vibeseater.cli.arguments import stream_of_title, the_stream
 from vibeseater.cli.output import ago, json_line, line, rows
 from vibeseater.cli.session import run_connected
+from vibeseater.cli.sources import COMMANDS
 from vibeseater.models import Stream
 
 if TYPE_CHECKING:
@@ -129,34 +130,6 @@ def delete(stream: str, yes: bool) -> None:
     run_connected(work)
 
 
-@streams.command("add-source")
-@click.argument("stream")
-@click.option("--type", "source_type", required=True, help="rss, json, file, sse, …")
-@click.option("--name", help="What it is called; else its URL.")
-@click.option("--config", metavar="JSON", help="What its type asks for, a JSON object.")
-@click.option("--url", help="Short for the configuration's url.")
-@_json
-def add_source(
-    stream: str, source_type: str, name: str | None, config: str | None, url: str | None, as_json: bool
-) -> None:
-    """Give a stream a source, and print its id."""
-    settings = {} if config is None else json_object("config", config)
-    if url is not None:
-        settings["url"] = url
-
-    async def work(seater: VibeSeater) -> None:
-        into = await the_stream(seater, stream)
-        source = await seater.sources.create_source(
-            into, type=source_type, name=name or settings.get("url") or source_type, config=settings
-        )
-        if as_json:
-            json_line(source)
-        else:
-            line(str(source.id))
-
-    run_connected(work)
-
-
 def _add_control(name: str, text: str) -> None:
     @streams.command(name, help=f"{text} STREAM's ingestion. A server, or `vibeseater ingest`, does the work.")
     @click.argument("stream")
@@ -169,6 +142,9 @@ def _add_control(name: str, text: str) -> None:
 
         run_connected(work)
 
+
+for _command in COMMANDS:
+    streams.add_command(_command)
 
 for _name, _text in (("start", "Start"), ("pause", "Pause"), ("resume", "Resume"), ("stop", "Stop")):
     _add_control(_name, _text)
