@@ -20,12 +20,12 @@ from vibeseater.feeds.replay import ReplayFeed
 from vibeseater.feeds.since import Since
 from vibeseater.models import Source, Stream
 from vibeseater.settings import Settings, load_settings, without_secrets
+from vibeseater.sources.catalog import Sources
 from vibeseater.sources.registry import validate_config
 from vibeseater.store import migrate
 from vibeseater.store.event_log import EventLog
 from vibeseater.store.pool import Pool, connected
 from vibeseater.store.positions import counters
-from vibeseater.store.sources import SourceStore
 from vibeseater.store.streams import StreamStore
 from vibeseater.streaming import Streaming
 from vibeseater.topics import Topic, parse_topic
@@ -52,7 +52,7 @@ class VibeSeater:
     redis: Redis | RedisCluster
     hub: Hub
     streams: StreamStore
-    sources: SourceStore
+    sources: Sources
     events: EventLog
     streaming: Streaming
 
@@ -96,8 +96,8 @@ class VibeSeater:
             lambda topics: counters(self.pool, topics),
         )
         self.streams = StreamStore(self.pool)
-        self.sources = SourceStore(self.pool, self.streams, validate_config, settings.max_content_bytes)
         self.events = EventLog(self.pool, self._publisher)
+        self.sources = Sources(self.pool, self.streams, validate_config, settings.max_content_bytes, events=self.events)
         self.streaming = Streaming(pool=self.pool, streams=self.streams, events=self.events, settings=settings)
 
     async def close(self) -> None:
@@ -105,7 +105,7 @@ class VibeSeater:
         if self._closed:
             return
         self._closed = True
-        for name in ("streaming", "events", "hub", "_publisher", "pool"):
+        for name in ("streaming", "sources", "events", "hub", "_publisher", "pool"):
             part = getattr(self, name, None)
             if part is not None:
                 await (part.aclose() if hasattr(part, "aclose") else part.close())

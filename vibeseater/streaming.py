@@ -321,7 +321,7 @@ def _state(row: SourceRow, status: StreamStatus) -> SourceState:
         return "failed"
     if status != "live":
         return status
-    if not has_worker(row.type):
+    if not has_worker(row.type) and row.holder is None:
         return "waiting"  # for whoever makes its events
     return _BUSY.get(row.state or "", "starting") if row.holder is not None else "starting"
 

@@ -137,7 +137,7 @@ def test_one_lone_surrogate_costs_one_item() -> None:
         ({"preset": "nonsense"}, r"config.preset='nonsense': .*usgs-earthquakes"),
         ({"url": URL, "items": "features"}, r"config.items='features': not a JSON pointer"),
         ({"url": URL, "id": "/a~2"}, r"config.id=.*not a JSON pointer"),
-        ({"url": URL, "time_unit": "us"}, r"config.time_unit='us'"),
+        ({"url": URL, "time_unit": "ns"}, r"config.time_unit='ns'"),
         ({"url": URL, "interval": "often"}, r"config.interval='often'"),
         ({"url": URL, "interval": 0}, r"config.interval=0"),
         ({"url": URL, "interval": -5}, r"config.interval=-5"),

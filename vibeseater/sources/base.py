@@ -140,10 +140,16 @@ _ConfigClass = type[SourceConfig]  # a name for it, because SourceType's own `ty
 
 
 class Tools:
-    """What a source is handed to work with: the polite HTTP client. Made once a process."""
+    """What a source is handed to work with: the polite HTTP client, made once a process."""
 
-    def __init__(self, http: HttpClient) -> None:
-        self.http = http
+    def __init__(self, http: HttpClient | None) -> None:
+        self._http = http
+
+    @property
+    def http(self) -> HttpClient:
+        """The client."""
+        assert self._http is not None, "this source was given none"
+        return self._http
 
 
 class SourceType(ABC):

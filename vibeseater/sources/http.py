@@ -5,9 +5,10 @@ It owns the connections. It must not know what is read with them.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -41,6 +42,7 @@ USER_AGENT = f"VibeSeater/{__version__} (+https://github.com/vibeseater/vibeseat
 _PERMANENT = (301, 308)
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
+_GOODBYE = 2.0  # seconds that a WebSocket gets to be closed in good order
 _TIMEOUT = aiohttp.ClientTimeout(total=60.0, sock_connect=15.0, sock_read=30.0)
 
 
@@ -267,7 +269,8 @@ class HttpClient:
         try:
             yield socket
         finally:
-            await socket.close()
+            with suppress(TimeoutError):  # a server that goes on talking would never let it be closed
+                await asyncio.wait_for(socket.close(), _GOODBYE)
 
     @asynccontextmanager
     async def _opened(

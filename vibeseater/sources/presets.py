@@ -9,7 +9,7 @@ import msgspec
 from vibeseater.errors import InputError
 from vibeseater.sources.base import SourceConfig
 
-__all__ = ["FILE", "JSON", "SSE", "apply_preset"]
+__all__ = ["FILE", "JSON", "SSE", "WEBSOCKET", "apply_preset"]
 
 _C = TypeVar("_C", bound=SourceConfig)
 _USGS = "https://earthquake.usgs.gov/earthquakes/feed/v1.0/summary"
@@ -58,6 +58,21 @@ SSE: dict[str, dict[str, Any]] = {
         "event_type": "wiki_change",
         # Wikimedia sends made-up changes through its pipeline to see that it works, and asks to pass over them.
         "skip": {"/meta/domain": "canary"},
+    },
+}
+
+WEBSOCKET: dict[str, dict[str, Any]] = {
+    # Each new post on Bluesky, some fifty a second. The server goes back to the cursor by up to a day.
+    "bluesky-jetstream": {
+        "url": "wss://jetstream2.us-east.bsky.network/subscribe?wantedCollections=app.bsky.feed.post",
+        "id": "/time_us",
+        "time": "/time_us",
+        "time_unit": "us",
+        "title": "/commit/record/text",
+        "event_type": "bluesky_post",
+        "only": {"/kind": "commit", "/commit/operation": "create"},
+        "cursor": "/time_us",
+        "cursor_parameter": "cursor",
     },
 }
 

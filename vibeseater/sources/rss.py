@@ -1,4 +1,4 @@
-"""`rss`: polls a feed (RSS, Atom, RDF). Whatever a feed holds becomes harmless text and http(s) links.
+"""`rss`: polls a feed (RSS, Atom, RDF, JSON Feed). Whatever a feed holds becomes harmless text and http(s) links.
 
 It owns what an entry becomes. Parsing is feedparser's, fetching the HTTP client's.
 
@@ -34,13 +34,15 @@ from vibeseater.sources.base import (
 from vibeseater.sources.conditional import get_if_changed
 from vibeseater.sources.credentials import Headers, check_headers, reveal_headers
 from vibeseater.sources.http import Answer
+from vibeseater.sources.json_feed import is_json_feed, read_json_feed
 from vibeseater.sources.text import clean_text, safe_link, strip_markup
 from vibeseater.sources.times import plausible
 
 __all__ = ["Feed", "RssConfig", "RssSource", "read_feed"]
 
 _ACCEPT = (
-    "application/rss+xml, application/atom+xml, application/rdf+xml, application/xml;q=0.9, text/xml;q=0.8, */*;q=0.1"
+    "application/rss+xml, application/atom+xml, application/rdf+xml, application/feed+json, application/xml;q=0.9, "
+    "text/xml;q=0.8, */*;q=0.1"
 )
 _MOST_ITEMS = 5_000
 _LONGEST_TTL = 86_400.0
@@ -118,6 +120,8 @@ def read_feed(answer: Answer, event_type: str = "rss_item") -> Feed:
     """
     if not answer.body.strip():
         raise SourceError(f"{answer.url}: the answer is empty, not a feed")
+    if is_json_feed(answer):
+        return _json_feed(answer, event_type)
     try:
         # A file object, never the text itself: feedparser opens text that looks like a path or an address.
         # What it can do to markup costs seconds, and all markup goes anyway.
@@ -143,6 +147,13 @@ def read_feed(answer: Answer, event_type: str = "rss_item") -> Feed:
         problem=f"not well-formed: {clean_text(flaw, 200)}" if flaw is not None else None,
         whole=not any(sign in str(flaw) for sign in _CUT_OFF),
     )
+
+
+def _json_feed(answer: Answer, event_type: str) -> Feed:
+    document = read_json_feed(answer)
+    title = clean_text(strip_markup(document.get("feed", {}).get("title", ""), 400), 200)
+    items = _items(document["entries"][:_MOST_ITEMS], event_type, title, answer.url)
+    return Feed(items=oldest_first(items, newest_first=True), ttl=None, problem=document["problem"], whole=True)
 
 
 def _headers(answer: Answer) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Foreign times read: ISO 8601, Unix seconds and milliseconds, made aware and in UTC, or refused.
+"""Foreign times read: ISO 8601, Unix seconds, milliseconds and microseconds, made aware and in UTC, or refused.
 
 It owns the bounds of what is taken for a time at all.
 """
@@ -13,10 +13,11 @@ from zoneinfo import ZoneInfo
 
 __all__ = ["TimeUnit", "parse_time", "plausible"]
 
-TimeUnit = Literal["iso", "s", "ms"]
+TimeUnit = Literal["iso", "s", "ms", "us"]
 
 EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
 LATEST = datetime(9999, 12, 30, tzinfo=UTC)
+_MICROSECONDS = {"s": 1_000_000, "ms": 1_000, "us": 1}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Day and month first are not told apart by anybody who was not told: those are refused rather than guessed.
 _FORMATS = ("%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y/%m/%d")
@@ -38,14 +39,14 @@ def _from_number(value: Any, unit: TimeUnit) -> datetime:
         number = float(value)
         if not math.isfinite(number):
             raise ValueError
-        return _EPOCH + (timedelta(milliseconds=number) if unit == "ms" else timedelta(seconds=number))
+        return _EPOCH + timedelta(microseconds=number * _MICROSECONDS[unit])
     except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{value!r:.60} is no Unix time in {unit}") from None
 
 
 def _from_text(value: Any, zone: ZoneInfo | None) -> datetime:
     if not isinstance(value, str) or not 4 <= len(value.strip()) <= 64:
-        raise ValueError(f"{value!r:.60} is no ISO 8601 time (is time_unit 's' or 'ms'?)")
+        raise ValueError(f"{value!r:.60} is no ISO 8601 time (is time_unit 's', 'ms' or 'us'?)")
     text = value.strip()
     when = _iso(text) or _mail(text) or _slashes(text)
     if when is None:

@@ -381,4 +381,4 @@ async def _closed(source: PolledSource | StreamingSource) -> None:
     try:
         await source.aclose()
     except Exception:
-        _log.exception("a source of type %r can't be closed", source.type)
+        _log.exception("a %s can't be closed", type(source).__name__)
