@@ -200,6 +200,7 @@ async def test_telemetry(seater: vibeseater.VibeSeater) -> None:
     vibeseater.telemetry.attach("my-handler", ("vibeseater", "events", "created"), handler, {"mine": 1})
     try:
         event = await seater.events.create_event(**item(stream))
+        await eventually(lambda: calls)
     finally:
         vibeseater.telemetry.detach("my-handler")
     await seater.events.create_event(**item(stream))

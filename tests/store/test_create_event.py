@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from tests.engine import item, stored_rows
+from tests.servers import eventually
 from vibeseater import VibeSeater, telemetry
 from vibeseater.errors import InputError, NotFoundError
 from vibeseater.models import Source, Stream
@@ -155,14 +156,22 @@ BAD: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+@pytest.fixture(scope="module")
+async def untouched(shared_seater: VibeSeater) -> tuple[Stream, Source]:
+    """A stream and its source, to which nothing is ever stored."""
+    stream = await shared_seater.streams.create_stream(title="Test")
+    return stream, await shared_seater.sources.create_source(stream, name="Hand")
+
+
 @pytest.mark.parametrize(("changed", "field"), BAD, ids=[f"{number}-{field}" for number, (_, field) in enumerate(BAD)])
 async def test_bad_input_is_refused_whole(
-    seater: VibeSeater, stream: Stream, source: Source, changed: dict[str, Any], field: str
+    shared_seater: VibeSeater, untouched: tuple[Stream, Source], changed: dict[str, Any], field: str
 ) -> None:
     """One error names the field, the value and the cure; nothing is written, not even a counter; not in a batch either.
 
     The events beside it in a batch are not stored, since a batch is all or nothing.
     """
+    seater, (stream, source) = shared_seater, untouched
     with pytest.raises(InputError) as caught:
         await seater.events.create_event(**item(stream, source_id=source, external_id="e") | changed)
     error = caught.value
@@ -226,6 +235,7 @@ async def test_telemetry_tells_of_each_event_after_its_commit(
             for external_id in ("a", "b", "a")
         ]
         made.append(await seater.events.create_event(**item(stream)))
+        await eventually(lambda: len(heard) >= 3)
     finally:
         telemetry.detach("test-created")
     assert [entry["event_id"] for entry in heard] == [made[0].id, made[1].id, made[3].id]

@@ -34,9 +34,20 @@ TEXTS = [
 ]  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+async def told(shared_seater: VibeSeater) -> Told:
+    """The events, and what they belong to. No test changes them."""
+    return await tell(shared_seater)
+
+
 @pytest.fixture
-async def told(seater: VibeSeater) -> Told:
-    """The events, and what they belong to."""
+def seater(shared_seater: VibeSeater) -> VibeSeater:
+    """The VibeSeater that these tests share."""
+    return shared_seater
+
+
+async def tell(seater: VibeSeater) -> Told:
+    """Store the events."""
     stream = await seater.streams.create_stream(title="A")
     other = await seater.streams.create_stream(title="B")
     news = await seater.sources.create_source(stream, name="News")
@@ -148,8 +159,9 @@ async def test_a_source_is_read_across_its_streams(seater: VibeSeater, told: Tol
         assert [event.source_seq for event in found_events] == found, more
 
 
-async def test_recent_events_are_those_that_came_lately(seater: VibeSeater, told: Told) -> None:
+async def test_recent_events_are_those_that_came_lately(seater: VibeSeater) -> None:
     """By arrival, not by when they happened; newest first."""
+    told = await tell(seater)
     assert await seater.events.get_recent_events(told.stream, 60) == told.events[::-1]
     assert await seater.events.get_recent_events(told.stream, "5m", limit=2) == told.events[:-3:-1]
     await seater.pool.execute(
