@@ -6,7 +6,7 @@ from typing import Any
 
 import panel as pn
 
-__all__ = ["head", "sheet", "side_by_side"]
+__all__ = ["head", "sheet", "side_by_side", "together"]
 
 _SHEET = """
 :host { display: flex !important; flex-direction: column; gap: 14px; container-type: inline-size; }
@@ -17,6 +17,10 @@ _HEAD = """
 :host > * { align-self: center !important; }
 :host > :first-child { flex: 0 1 auto; min-width: 0; max-width: 100%; }
 :host > :last-child { margin-left: auto !important; }
+"""
+_TOGETHER = """
+:host { display: flex !important; flex-flow: row wrap; gap: 8px; }
+:host > .scroll-button { display: none !important; }
 """
 _SIDE_BY_SIDE = """
 :host { display: grid !important; grid-template-columns: minmax(0, 1fr) minmax(340px, 30%); gap: 14px; }
@@ -38,6 +42,11 @@ def sheet(*parts: Any, **params: Any) -> Any:
 def head(*parts: Any) -> Any:
     """In one line as long as it fits; the last part stands at the end."""
     return pn.Row(*parts, stylesheets=[_HEAD], sizing_mode="stretch_width", margin=0)
+
+
+def together(*parts: Any) -> Any:
+    """Small parts as one, such as buttons."""
+    return pn.Row(*parts, stylesheets=[_TOGETHER], margin=0)
 
 
 def side_by_side(wide: Any, narrow: Any) -> Any:

@@ -24,6 +24,7 @@ from vibeseater.views.presenting import Presenter, ensure_extension
 from vibeseater.views.rate_plot import RatePlot
 from vibeseater.views.session import StreamSession
 from vibeseater.views.source_filter import SourceFilter
+from vibeseater.views.source_manager import SourceManager
 from vibeseater.views.source_table import SourceTable
 from vibeseater.views.state import StreamState
 from vibeseater.views.statistics import Statistics
@@ -61,6 +62,7 @@ class StreamView(Viewer):
         self.session = StreamSession(seater, stream, self.state, self._presenter, feed)
         self.badge = LiveBadge(self.state)
         self.controls = Controls(self.state, self._act, self.session.spawn)
+        self.manager = SourceManager(seater, stream, self._presenter, self.session.spawn)
         self.notice = Notice(self.state)
         self.statistics = Statistics(self.state)
         self.plot = RatePlot(self.state)
@@ -89,7 +91,7 @@ class StreamView(Viewer):
         self._begin()
         heading = Heading(text=self.state.param.title, margin=0)
         return layout.sheet(
-            layout.head(heading, self.badge, self.controls),
+            layout.head(heading, self.badge, layout.together(self.manager, self.controls)),
             self.notice,
             self.statistics,
             layout.side_by_side(self.plot, self.sources),
