@@ -319,9 +319,11 @@ def _state(row: SourceRow, status: StreamStatus) -> SourceState:
         return "finished"
     if row.state == "failed":
         return "failed"
+    if not has_worker(row.type) and row.holder is not None:
+        return _BUSY.get(row.state or "", "starting")  # an iterator, which runs whatever its stream does
     if status != "live":
         return status
-    if not has_worker(row.type) and row.holder is None:
+    if not has_worker(row.type):
         return "waiting"  # for whoever makes its events
     return _BUSY.get(row.state or "", "starting") if row.holder is not None else "starting"
 

@@ -133,6 +133,12 @@ class ReadConfig(SourceConfig, frozen=True, kw_only=True):
     at_limit: AtLimit = "wait"
     updates: bool = False
 
+    def handful(self, most: int = 500) -> int:
+        """How many things without ids to take at once: they are stored in one transaction, and wait for each other."""
+        if self.rate is None or self.at_limit != "wait":
+            return most
+        return max(1, min(most, int(self.burst or self.rate)))
+
 
 _NOT_A_PLACE = ("interval", "rate", "burst", "at_limit", "updates")
 

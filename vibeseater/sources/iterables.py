@@ -57,7 +57,7 @@ class IteratorSource(StreamingSource):
     async def stream(self, cursor: Any) -> AsyncIterator[Batch]:
         """All that the iterator gives."""
         try:
-            async for things in gathered(aiter(self._things)):
+            async for things in gathered(aiter(self._things), self.config.handful()):
                 items: list[Item] = []
                 flaws: list[str] = []
                 for thing in things:

@@ -98,9 +98,9 @@ class KafkaSource(StreamingSource):
         await self._check_addresses()
         consumer = AIOKafkaConsumer(**self._options())
         try:
-            async with asyncio.timeout(_TIMEOUT):
-                await consumer.start()
             try:
+                async with asyncio.timeout(_TIMEOUT):
+                    await consumer.start()
                 loop = asyncio.get_running_loop()
                 look_at = loop.time()
                 assigned: set[int] = set()

@@ -33,7 +33,8 @@ class RedisConfig(ReadConfig, frozen=True, kw_only=True):
     """What `redis` asks for.
 
     Attributes:
-        url: `redis://host:6379/0`, or `rediss://…` for TLS. A password in it stands in the database: see `password`.
+        url: `redis://host:6379/0`, `rediss://…` for TLS, or `unix:///path`. A password in it would stand
+            in the database: see `password`.
         stream: the key of the Redis Stream.
         group: the consumer group; made where it is missing.
         start: where a group that is made begins: `$` with what comes from then on, `0` with all there is.
@@ -68,7 +69,8 @@ class RedisConfig(ReadConfig, frozen=True, kw_only=True):
         """The URL must be one of Redis, the pointers pointers."""
         try:
             parts = urlsplit(self.url)
-            fine = parts.scheme in ("redis", "rediss") and bool(parts.hostname) and parts.port != 0
+            fine = bool(parts.path) if parts.scheme == "unix" else parts.scheme in ("redis", "rediss")
+            fine = fine and (parts.scheme == "unix" or bool(parts.hostname)) and parts.port != 0
         except ValueError:
             fine = False
         if not fine:
@@ -120,6 +122,10 @@ class RedisSource(StreamingSource):
 
         parts = urlsplit(self.config.url)
         allowed = self.tools.http.allow_private
+        if parts.scheme == "unix":
+            if not allowed:
+                raise SourceError("refused: a socket of this machine. If you trust it: VIBESEATER_ALLOW_PRIVATE_URLS=1")
+            return
         await check_host(parts.hostname or "", parts.port or 6379, allow_private=allowed)
 
     async def _make_group(self, client: Any) -> None:

@@ -120,7 +120,7 @@ class WebSocketSource(StreamingSource):
             for message in config.subscribe or []:
                 await socket.send_str(_told(message, config))
             yield Batch(items=[], cursor=cursor)
-            async for texts in gathered(_texts(socket, public_url(url))):
+            async for texts in gathered(_texts(socket, public_url(url)), config.handful()):
                 batch = read_messages(texts, config, reached)
                 reached = batch.cursor["reached"]
                 yield batch
