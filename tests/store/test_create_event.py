@@ -185,8 +185,8 @@ async def test_bad_input_is_refused_whole(
     good = item(stream, source_id=source)
     with pytest.raises(InputError) as caught:
         await seater.events.create_events_batch([good, good, good | changed, good])
-    expected = field if isinstance(error, NotFoundError) else f"items[2].{field}"
-    assert caught.value.field == expected
+    assert caught.value.field == f"items[2].{field}"
+    assert isinstance(caught.value, NotFoundError) == isinstance(error, NotFoundError)
     assert await stored_rows(seater) == NOTHING
 
 
@@ -199,6 +199,10 @@ async def test_an_unknown_field_is_refused(seater: VibeSeater, stream: Stream) -
     for items in ([5], ["text"], [None], [[("a", 1)]]):
         with pytest.raises(InputError, match=r"items\[0\]=.*not a dict"):
             await seater.events.create_events_batch(items)  # type: ignore[arg-type]
+    bad: list[Any] = [item(stream), "text", 5, None]
+    for single in bad:
+        with pytest.raises(InputError, match=r"^items=.*not a list of events"):
+            await seater.events.create_events_batch(single)
     assert await stored_rows(seater) == NOTHING
 
 

@@ -89,9 +89,9 @@ async def commit_batch(
     async with connection.transaction():
         stored = await (insert_many if len(drafts) < _COPY_FROM else copy_many)(connection, drafts)
         commit = await _complete(connection, drafts, stored)
-        for outcome in commit.outcomes:
+        for index, outcome in enumerate(commit.outcomes):
             if isinstance(outcome, InputError) and not (gone_is_fine and outcome.field == "external_id"):
-                raise outcome
+                raise type(outcome)(f"items[{index}].{outcome.field}", outcome.value, outcome.problem, outcome.cure)
         if within is not None:
             await within(connection)
         return commit

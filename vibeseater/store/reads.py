@@ -100,7 +100,7 @@ class EventReads:
         direction = _direction(order, only_after=after is not None and before is None)
         events = await self._page(where, "stream_seq", direction, limit)
         if not events and not await self._pool.fetchval(_STREAM_EXISTS, stream_id):
-            raise NotFoundError("stream", str(stream_id), "no such stream", "See `vibeseater streams`")
+            raise NotFoundError("stream", str(stream_id), "no such stream", "See `await seater.streams.list_streams()`")
         return events
 
     async def list_events_for_source(

@@ -127,7 +127,7 @@ class EventStatistics:
     async def _totals(self, stream_id: UUID) -> tuple[int, datetime | None]:
         row = await self._pool.fetchrow(_STREAM, stream_id)
         if row is None:
-            raise NotFoundError("stream", str(stream_id), "no such stream", "See `vibeseater streams`")
+            raise NotFoundError("stream", str(stream_id), "no such stream", "See `await seater.streams.list_streams()`")
         return row[0], row[1]
 
     async def _recent(self, stream_id: UUID, total: int, seconds: float) -> int:
