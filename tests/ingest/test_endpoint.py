@@ -367,6 +367,44 @@ async def test_a_sender_that_hangs_up_leaves_nothing(
     assert len(await stored(seater, stream)) == 1
 
 
+async def test_what_was_purged_is_not_stored_again(
+    endpoint: Endpoint, seater: VibeSeater, stream: Stream, webhook: Source
+) -> None:
+    await endpoint.send(webhook, {"n": 1}, Idempotency_Key="one")
+    await endpoint.send(webhook, [{"n": 1}, {"n": 2}], Idempotency_Key="two")
+    await seater.pool.execute("DELETE FROM events WHERE stream_seq < 3")
+    one = await endpoint.send(webhook, {"n": 1}, Idempotency_Key="one")
+    two = await endpoint.send(webhook, [{"n": 1}, {"n": 2}, {"n": 3}], Idempotency_Key="two")
+    assert (one.status, one.body) == (200, {"created": 0, "events": []})
+    assert (two.status, two.body["created"]) == (201, 1)
+    assert [event["stream_seq"] for event in two.body["events"]] == [3, 4]
+
+
+async def test_nothing_waits_for_a_sender_that_has_gone(
+    endpoint: Endpoint, seater: VibeSeater, webhook: Source
+) -> None:
+    parts = urlsplit(endpoint.url)
+    head = f"POST /ingest/{webhook.id} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    before = len(asyncio.all_tasks())
+    _, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    writer.write(f"{head}X-Signature-256: sha256=0\r\nContent-Length: 900\r\n\r\n{{".encode())
+    await writer.drain()
+    await eventually(lambda: len(asyncio.all_tasks()) > before)
+    writer.close()
+    await eventually(lambda: len(asyncio.all_tasks()) <= before, timeout=10)
+
+
+async def test_a_body_of_absurd_length_is_refused_at_once(endpoint: Endpoint, webhook: Source) -> None:
+    parts = urlsplit(endpoint.url)
+    head = f"POST /ingest/{webhook.id} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    writer.write(f"{head}X-Signature-256: sha256=0\r\nContent-Length: 9{'0' * 12}\r\n\r\n{{".encode())
+    answer = await asyncio.wait_for(reader.read(), 10)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"application/problem+json" in answer
+    writer.close()
+
+
 async def test_while_postgresql_is_away_senders_are_told_to_come_again(
     throwaway_postgres: ThrowawayPostgres, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import re
 from collections.abc import Awaitable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from vibeseater.errors import InputError, NotFoundError, ServerError, SettingsEr
 from vibeseater.ingest.bucket import Bucket
 from vibeseater.ingest.openapi import description
 from vibeseater.ingest.tally import Tallies
+from vibeseater.inputs import draft_event
 from vibeseater.models import EventBatch
 from vibeseater.sources.base import Item
 from vibeseater.sources.mapping import BadItemError
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 __all__ = ["Ingest"]
 
 _log = logging.getLogger(__name__)
+
+_GONE = re.compile(r"(?:items\[(\d+)\]\.)?external_id")
 
 _SLOWEST = 30.0  # seconds that a body may take to arrive
 _DRAINED = 64 << 20  # bytes of a refused body that are read and dropped: who is cut off while sending reads no answer
@@ -70,23 +74,38 @@ class Ingest:
         return found
 
     async def store(self, inlet: Inlet, items: list[Item]) -> EventBatch:
-        """Store the items in all live streams, in one transaction."""
-        return await self.seater.events.create_events_batch(
-            [
-                {
-                    "stream_id": stream_id,
-                    "source_id": inlet.id,
-                    "event_type": item.event_type,
-                    "content": item.content,
-                    "occurred_at": item.occurred_at,
-                    "external_id": item.external_id,
-                    "metadata": item.metadata or None,
-                }
-                for stream_id in inlet.live
-                for item in items
-            ],
-            broadcast=True,
-        )
+        """Store the items in all live streams, in one transaction. What was stored before and purged since is left out.
+
+        Raises:
+            InputError: an item does not fit; nothing was stored.
+            NotFoundError: a stream or the source was deleted; nothing was stored.
+            ServerError: PostgreSQL is away.
+        """
+        events = [
+            {
+                "stream_id": stream_id,
+                "source_id": inlet.id,
+                "event_type": item.event_type,
+                "content": item.content,
+                "occurred_at": item.occurred_at,
+                "external_id": item.external_id,
+                "metadata": item.metadata or None,
+            }
+            for stream_id in inlet.live
+            for item in items
+        ]
+        while True:
+            try:
+                if len(events) == 1:  # many senders' single events share a commit
+                    draft = draft_event(events[0], max_bytes=self.seater.settings.max_content_bytes)
+                    event, is_new = await self.seater.events.store_draft(draft)
+                    return EventBatch([event], int(is_new))
+                return await self.seater.events.create_events_batch(events, broadcast=True)
+            except NotFoundError as error:
+                gone = _GONE.fullmatch(error.field)
+                if gone is None:
+                    raise
+                del events[int(gone[1] or 0)]
 
     async def aclose(self) -> None:
         """Write what is known of the deliveries."""
@@ -167,7 +186,11 @@ class _Delivery(_Json):
             self._refusal = refusal
         except ServerError as error:
             self._refusal = _unavailable(error)
-        self._timer = asyncio.get_running_loop().call_later(_SLOWEST, self._too_slow)
+        length = self.request.headers.get("Content-Length", "")
+        if self._refusal is not None and length.isdigit() and int(length) > _DRAINED:
+            self._refuse(self._refusal)
+        else:
+            self._timer = asyncio.get_running_loop().call_later(_SLOWEST, self._too_slow)
 
     async def _find(self, text: str) -> Inlet:
         missing = _RefusedError(404, "There is no such webhook.", counted=None)
@@ -275,6 +298,7 @@ class _Delivery(_Json):
             self._refuse(_RefusedError(408, f"The body took more than {_SLOWEST:g} s."))
 
     def on_connection_close(self) -> None:
+        super().on_connection_close()  # it wakes who waits for the body
         self._stop_timer()
 
     def _stop_timer(self) -> None:

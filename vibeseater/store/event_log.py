@@ -91,6 +91,15 @@ class EventLog(EventReads, EventStatistics):
         )
         return await self._writer.write(draft)
 
+    async def store_draft(self, draft: EventDraft) -> tuple[Event, bool]:
+        """As `create_event`, for what was checked before; tells too whether the event is new.
+
+        Raises:
+            NotFoundError, UnreachableError: as there.
+        """
+        event = await self._writer.write(draft)
+        return event, event.id == draft.id
+
     async def create_events_batch(self, items: Iterable[Mapping[str, Any]], broadcast: bool = False) -> EventBatch:
         """Store many events in one transaction: all of them, or none.
 
