@@ -17,7 +17,7 @@ import psutil
 import vibeseater
 from tests.faults.conftest import Detour
 from tests.faults.proxy import Fault, Proxy, Step
-from tests.servers import ThrowawayPostgres, ThrowawayRedis
+from tests.servers import ThrowawayPostgres, ThrowawayRedis, eventually
 from vibeseater.faults.crew import Crew
 from vibeseater.faults.history import Findings
 from vibeseater.faults.process import Worker
@@ -50,6 +50,19 @@ class Stage:
                 await server.start()
         for worker in self.crew.workers:
             worker.thaw()
+        await (await self.connection()).close()
+
+    async def connection(self) -> asyncpg.Connection:
+        """One of the test's own, as soon as PostgreSQL has recovered."""
+
+        async def connected() -> asyncpg.Connection | None:
+            try:
+                return await asyncpg.connect(self.postgres.url)
+            except (OSError, asyncpg.PostgresError):
+                return None
+
+        connection: asyncpg.Connection = await eventually(connected)
+        return connection
 
     def some(self, workers: Sequence[Worker]) -> Worker:
         """One of them."""
@@ -61,13 +74,15 @@ class Stage:
 
     async def backend(self) -> int | None:
         """The process that serves one of VibeSeater's connections."""
-        connection = await asyncpg.connect(self.postgres.url)
+        connection = await self.connection()
         try:
             rows = await connection.fetch(
                 "SELECT pid FROM pg_stat_activity WHERE application_name = 'vibeseater' ORDER BY pid"
             )
+        except asyncpg.PostgresError:  # it went down once more
+            return None
         finally:
-            await connection.close()
+            connection.terminate()
         return self.random.choice(rows)[0] if rows else None
 
     @contextlib.contextmanager
@@ -280,8 +295,8 @@ def cast(stage: Stage) -> None:
 async def run_schedule(stage: Stage, seconds: float, faults: Sequence[Befall] | None = None) -> Findings:
     """Load, faults for so long, rest, and the check."""
     cast(stage)
+    await stage.crew.at_work()
     end = asyncio.get_running_loop().time() + seconds
-    await asyncio.sleep(1.0)
     while asyncio.get_running_loop().time() < end:
         for befall in faults or [stage.random.choice(FAULTS)]:
             stage.log.append(befall.__name__)

@@ -37,7 +37,7 @@ async def _play(
         for worker in stage.crew.workers:
             print(worker.log.name, worker.log.read_text(errors="replace")[-4000:], sep="\n")
         assert findings.clean, f"seed {seed}: {', '.join(stage.log)}\n{findings}"
-        assert findings.acknowledged > 50, "hardly anything was written: nothing was tested"
+        assert findings.acknowledged > 0, "nothing was written: nothing was tested"
         assert findings.observed >= 2 * findings.events, (
             "two of the watchers see every event, twice where it has a source"
         )

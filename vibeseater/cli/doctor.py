@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -13,17 +14,27 @@ from vibeseater.settings import load_settings
 
 if TYPE_CHECKING:
     from vibeseater.doctor import Report, ServerReport
+    from vibeseater.faults.drill import DrillReport
 
 __all__ = ["doctor"]
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def doctor(as_json: bool) -> None:
+@click.option(
+    "--faults",
+    is_flag=True,
+    help="Within a minute, on servers of its own: kill and stop processes under load, and tell whether an event was "
+    "lost, doubled or out of order.",
+)
+def doctor(as_json: bool, faults: bool) -> None:
     """Show what is used, versions, migrations, latency, and what is wrong with its cure.
 
-    It changes nothing. The exit code is 1 where VibeSeater can't be used.
+    It changes nothing. The exit code is 1 where VibeSeater can't be used, or where `--faults` found something.
     """
+    if faults:
+        _drill(as_json)
+        return
     settings = load_settings()
     reports: list[Report] = []
 
@@ -41,6 +52,34 @@ def doctor(as_json: bool) -> None:
     if not report.healthy:
         about = sorted({problem.about for problem in report.problems if problem.severity == "error"})
         note(f"Error: VibeSeater can't be used as it is: {', '.join(about)}")
+        sys.exit(1)
+
+
+def _drill(as_json: bool) -> None:
+    reports: list[DrillReport] = []
+
+    async def work() -> None:
+        from vibeseater.faults.drill import drill
+
+        note("Starting a PostgreSQL and a Redis in a temporary folder; yours are not touched.")
+        seed = os.environ.get("VIBESEATER_FAULTS_SEED")
+        reports.append(await drill(seed=None if seed is None else int(seed), tell=note))
+
+    run(work)
+    report, findings = reports[0], reports[0].findings
+    if as_json:
+        json_line(report)
+    else:
+        line(f"{findings.events:,} events stored, {findings.observed:,} shown to watchers, {len(report.faults)} faults")
+        for kind, found in findings.by_kind().items():
+            line(f"{kind:<11}{len(found):>6}")
+            for text in found[:10]:
+                line(f"  {plain(text)}")
+    if not findings.clean:
+        note(
+            f"Error: a promise was broken. Journals and logs are in {report.kept}: please report them, with the seed "
+            f"{report.seed}."
+        )
         sys.exit(1)
 
 

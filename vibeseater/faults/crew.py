@@ -15,6 +15,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from vibeseater.errors import ServerError
 from vibeseater.faults.history import Answer, Attempt, Findings, History, Item, Seen, Watch, check
 from vibeseater.faults.journal import JournalReader
 from vibeseater.faults.process import Worker
@@ -96,6 +97,22 @@ class Crew:
         worker.start()
         return worker
 
+    async def at_work(self, patience: float = 60.0) -> None:
+        """Wait until everyone is: what befalls a process that has yet to begin proves nothing.
+
+        Raises:
+            ServerError: somebody is not, after so many seconds.
+        """
+        end = time.monotonic() + patience
+        for worker in self.workers:
+            while not _is_filled(Path(worker.spec.journal)):
+                if time.monotonic() > end:
+                    raise ServerError(
+                        f"{worker.spec.name} has not begun within {patience:g} s ({_last_line(worker.log)}). "
+                        "Is this machine very busy? Try again."
+                    )
+                await asyncio.sleep(0.02)
+
     async def rest(self, patience: float = 60.0) -> Findings:
         """End the writers, wait until the watchers have seen all that there is, end them, and check.
 
@@ -173,6 +190,10 @@ class Crew:
             if not (watcher.spec.brief or watcher.spec.silent):
                 stored.watches += _watches(watcher.spec)
         return stored
+
+
+def _is_filled(journal: Path) -> bool:
+    return journal.exists() and journal.stat().st_size > 0
 
 
 def _attempts(journal: JournalReader) -> list[Attempt]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -102,9 +102,6 @@ class History(msgspec.Struct):
     watches: list[Watch]
 
 
-Kind = Literal["lost", "doubled", "disordered", "gaps", "untrue"]
-
-
 class Findings(msgspec.Struct):
     """What is wrong, as sentences; all empty where nothing is.
 
@@ -131,13 +128,21 @@ class Findings(msgspec.Struct):
     @property
     def clean(self) -> bool:
         """Whether nothing is wrong."""
-        return not (self.lost or self.doubled or self.disordered or self.gaps or self.untrue)
+        return not any(self.by_kind().values())
+
+    def by_kind(self) -> dict[str, list[str]]:
+        """All that is wrong, under its name."""
+        return {
+            "lost": self.lost,
+            "doubled": self.doubled,
+            "disordered": self.disordered,
+            "gaps": self.gaps,
+            "untrue": self.untrue,
+        }
 
     def __str__(self) -> str:
         parts = [f"{self.events} events, {self.acknowledged} acknowledged, {self.observed} observed"]
-        kinds: tuple[Kind, ...] = ("lost", "doubled", "disordered", "gaps", "untrue")
-        for kind in kinds:
-            found: list[str] = getattr(self, kind)
+        for kind, found in self.by_kind().items():
             parts.append(f"{kind}: {len(found)}")
             parts += [f"    {line}" for line in found[:10]]
             if len(found) > 10:

@@ -130,7 +130,7 @@ async def _translated(settings: Settings) -> AsyncIterator[None]:
     except (asyncpg.InvalidCatalogNameError, asyncpg.InvalidAuthorizationSpecificationError) as error:
         raise UnreachableError(f"PostgreSQL at {where} refuses: {error}. Mend VIBESEATER_DATABASE_URL.") from error
     except CONNECTION_LOST as error:
-        reason = str(error) or type(error).__name__
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__  # what PostgreSQL says has many lines
         raise UnreachableError(
             f"PostgreSQL at {where} can't be reached: {reason}. Start it, mend VIBESEATER_DATABASE_URL, "
             "or unset it to use the embedded server."
