@@ -205,6 +205,37 @@ async def test_rotation_while_away_loses_nothing(tmp_path: Path) -> None:
         assert [item.content["x"] for item in await take(stream, 2)] == [2, 3]
 
 
+@pytest.mark.parametrize("name", ["number", "gz", "date"])
+async def test_several_rotations_while_away_lose_nothing(tmp_path: Path, name: str) -> None:
+    """The file that was being read is found again behind its new name, then all that followed it, in order."""
+    path = tmp_path / "log.jsonl"
+
+    def rotate(step: int) -> None:
+        if name == "date":
+            path.rename(tmp_path / f"log.jsonl-2026112{step}")
+            return
+        for older in sorted(tmp_path.glob("log.jsonl.[0-9]*"), reverse=True):
+            number, *more = older.name.removeprefix("log.jsonl.").split(".")
+            older.rename(tmp_path / ".".join(["log.jsonl", str(int(number) + 1), *more]))
+        path.rename(tmp_path / "log.jsonl.1")
+        if name == "gz":
+            (tmp_path / "log.jsonl.1.gz").write_bytes(gzip.compress((tmp_path / "log.jsonl.1").read_bytes()))
+            (tmp_path / "log.jsonl.1").unlink()
+
+    path.write_text("".join(f'{{"n": {number}}}\n' for number in range(5)))
+    (tmp_path / "log.jsonl.bak").write_text('{"n": "never"}\n')
+    async with aclosing(source(path, follow=True).stream(None)) as stream:  # type: ignore[type-var]
+        cursor = (await anext(stream)).cursor
+    with path.open("a") as file:
+        file.write('{"n": 5}\n')
+    for step in range(1, 4):
+        await asyncio.sleep(0.02)  # files are told apart in time by when they were written last
+        rotate(step)
+        path.write_text(f'{{"n": {5 + step}}}\n')
+    async with aclosing(source(path, follow=True, interval=0.1).stream(cursor)) as stream:  # type: ignore[type-var]
+        assert [item.content["n"] for item in await take(stream, 4)] == [5, 6, 7, 8]
+
+
 async def test_a_cursor_goes_on_where_it_was(tmp_path: Path) -> None:
     """What was read is not read again; a file that was replaced is read from its start."""
     path = tmp_path / "a.csv"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import re
 import stat
 import zipfile
 import zlib
@@ -23,6 +24,7 @@ __all__ = ["FileCursor", "Record", "RecordReader"]
 
 _BLOCK = 256 * 1024
 _MOST = 1024 * 1024  # bytes of one record
+_ROTATED = re.compile(r"([.\-_]?\d+)[\d.\-_T]*?(?:\.gz)?", re.IGNORECASE)
 _HEAD = 1024  # bytes by which a file that was written anew in place is told from one that grew
 
 
@@ -65,15 +67,18 @@ class RecordReader:
     def __init__(self, path: Path, *, quoted: bool, growing: bool, cursor: FileCursor | None = None) -> None:
         self._path, self._quoted, self._growing = path, quoted, growing
         self._file: IO[bytes] | None = None
+        self._done: set[int] = set()  # inodes of files that were read, so that none is read twice
         self._open(cursor)
 
-    def _open(self, cursor: FileCursor | None) -> None:
-        path = self._path
-        if cursor is not None and cursor.offset:
-            path, cursor = self._find_again(cursor)
+    def _open(self, cursor: FileCursor | None, path: Path | None = None) -> None:
+        if path is None:
+            path = self._path
+            if cursor is not None and cursor.offset:
+                path, cursor = self._find_again(cursor)
         self._rotated = path != self._path
         self._file = _opened(path)
         self._inode = _inode(self._file, path)
+        self._done.add(self._inode)
         self._offset = self._number = 0
         self._head = hashlib.sha256()
         self._head_bytes = 0
@@ -95,6 +100,9 @@ class RecordReader:
                 continue
             if found.st_ino == cursor.inode and _same_head(path, cursor):
                 return path, cursor
+        for path in self._older_ones():
+            if path.suffix.lower() == ".gz" and _same_head(path, cursor):
+                return path, cursor  # compressed when it was rotated
         # Copied or restored: the same bytes in another inode are the same file.
         return self._path, cursor if _same_head(self._path, cursor) else None
 
@@ -201,9 +209,44 @@ class RecordReader:
             # The old one will grow no more. It may have, since it was read last; and its last line is a record.
             self._final = True
             return True
+        finished, last_written = self.cursor, self._last_written()
         self.close()
-        self._open(None)
+        following = self._following(last_written)
+        if following is None:
+            self._open(None)
+        else:  # where the old one was copied and then cut, the copy may hold what was not read of it yet
+            self._open(finished if _same_head(following, finished) else None, following)
         return True
+
+    def _older_ones(self) -> list[Path]:
+        """What rotation made of former files, oldest first: `name.2`, `name.1`, `name-20261124`, each perhaps `.gz`."""
+        if not self._growing:
+            return []
+        found = []
+        for path in self._path.parent.glob(f"{_escaped(self._path.name)}?*"):
+            suffix = _ROTATED.fullmatch(path.name[len(self._path.name) :])
+            try:
+                told = path.stat()
+            except OSError:
+                continue
+            if suffix is not None and stat.S_ISREG(told.st_mode):
+                found.append((told.st_mtime_ns, -int(suffix[1].lstrip(".-_")[:9] or 0), path))
+        return [path for *_, path in sorted(found)]
+
+    def _following(self, last_written: int) -> Path | None:
+        """The oldest of the rotated files that came after the one that was read to its end; None where this one did."""
+        for path in self._older_ones():
+            told = path.stat()
+            if told.st_ino not in self._done and told.st_mtime_ns >= last_written:
+                return path
+        return None
+
+    def _last_written(self) -> int:
+        assert self._file is not None
+        try:
+            return os.fstat(self._file.fileno()).st_mtime_ns
+        except (OSError, AttributeError):
+            return _stat(self._current_path()).st_mtime_ns
 
     def close(self) -> None:
         """Close the file."""
