@@ -163,3 +163,22 @@ async def test_an_address_that_leads_nowhere_says_so(
         await drawer.get_by_role("button", name="Look").click()
         await drawer.get_by_role("alert").get_by_text(reason).first.wait_for()
     assert await beside.sources.list_sources(stream) == []
+
+
+async def test_a_new_stream_reads_what_stands_at_its_address(
+    served: str, beside: VibeSeater, open_page: Open, server: LocalServer
+) -> None:
+    feed = server.reply("/new/feed", rss(entry(1)))
+    link = f"<link rel='alternate' type='application/rss+xml' href='{feed}'>"
+    page = server.reply("/new/page", f"<html>{link}</html>", headers={"Content-Type": "text/html"})
+    view = await open_page(f"{served}/streams")
+    await view.page.get_by_role("button", name="New stream").click()
+    await view.page.get_by_label("Title").fill("Made of a page")
+    await view.page.get_by_label("Feed to read").fill(page)
+    await view.page.get_by_role("button", name="Create").click()
+    await view.ready()
+    await view.page.locator("[data-event-id]").wait_for()
+    stream = await beside.streams.get_stream("made-of-a-page")
+    (source,) = await beside.sources.list_sources(stream)
+    assert (source.type, source.name, source.config) == ("rss", "News", {"url": feed})
+    await beside.streaming.stop_stream(stream)

@@ -29,7 +29,7 @@ export function render({model}) {
     return input
   }
   const title = field("title", "Title", "Debate night", "text")
-  const url = field("url", "Feed to read (RSS or Atom), if there is one", "https://…", "text")
+  const url = field("url", "Feed to read (or a page, or a JSON API), if there is one", "https://…", "text")
   url.inputMode = "url"
   title.maxLength = 200
   const submit = make("button", "main", "Create")

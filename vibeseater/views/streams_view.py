@@ -7,8 +7,7 @@ import json
 import logging
 import time
 import weakref
-from typing import Any, ClassVar
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import panel as pn
 import param
@@ -20,6 +19,9 @@ from vibeseater.seater import VibeSeater
 from vibeseater.views import component, timetext
 from vibeseater.views.presenting import Presenter, ensure_extension
 from vibeseater.views.watch import streams_and_rates
+
+if TYPE_CHECKING:
+    from vibeseater.sources.discovery import Found
 
 __all__ = ["StreamsView"]
 
@@ -87,11 +89,13 @@ class StreamsView(Viewer):
     async def _make(self, title: str, url: str) -> None:
         answer: dict[str, str]
         try:
+            found = await _look(url, self.seater) if url.strip() else None
             stream = await self.seater.streams.create_stream(title)
-            if url.strip():
+            if found is not None:
                 try:
-                    name = urlsplit(url.strip()).hostname or title
-                    await self.seater.sources.create_source(stream, type="rss", name=name, config={"url": url.strip()})
+                    await self.seater.sources.create_source(
+                        stream, type=found.type, name=found.title, config=found.config
+                    )
                 except Exception:
                     await self.seater.streams.delete_stream(stream)  # nothing half made
                     raise
@@ -123,6 +127,13 @@ class StreamsView(Viewer):
         else:
             self.start()
         return self._list
+
+
+async def _look(url: str, seater: VibeSeater) -> Found:
+    """What stands at an address."""
+    from vibeseater.sources.discovery import discover  # late, as it brings the HTTP client
+
+    return await discover(url, seater.settings)
 
 
 def _start(ref: weakref.ref[StreamsView]) -> None:
