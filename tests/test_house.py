@@ -22,9 +22,9 @@ PACKAGE = Path(vibeseater.__file__).parent
 # of one storey don't know each other either, but for those named in NEIGHBOURS.
 STOREYS = (
     {"_version", "errors"},
-    {"html", "portal", "settings", "topics"},
+    {"html", "masking", "portal", "settings", "topics"},
     {"models", "telemetry"},
-    {"inputs", "rates", "wire"},
+    {"inputs", "rates", "waking", "wire"},
     {"embedded", "store", "broadcast"},
     {"feeds", "sources"},
     {"streaming"},

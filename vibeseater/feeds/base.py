@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from operator import attrgetter
 from types import TracebackType
 from typing import Literal, Self
 
@@ -28,7 +29,10 @@ class Feed(ABC):
     topic: Topic
     position: int
 
-    def __init__(self) -> None:
+    def __init__(self, topic: Topic) -> None:
+        self.topic = topic
+        self.position = 0
+        self._position_of: Callable[[Event], int] = _stream_seq if topic.kind == "stream" else _source_seq
         self._current: Sequence[Event] = ()
         self._index = 0
         self._stats = FeedStats()
@@ -53,11 +57,15 @@ class Feed(ABC):
 
     @abstractmethod
     async def _next(self) -> Sequence[Event] | None:
-        """The next events in order, at least one; None at the end."""
+        """The next events in order, at least one; None at the end.
 
-    @abstractmethod
-    def _position_of(self, event: Event) -> int:
-        """The event's position in the topic."""
+        Raises:
+            ClosedError: it was not started.
+        """
+
+    def _check_started(self) -> None:
+        if self.state == "new":
+            raise ClosedError("This feed was not started. Enter it: `async with seater.subscribe(…) as feed:`")
 
     def _let_go(self) -> None:
         """Forget what was read and not handed over yet."""
@@ -69,17 +77,16 @@ class Feed(ABC):
             yield events
 
     async def _take(self) -> Sequence[Event] | None:
-        if self.state == "new":
-            raise ClosedError("This feed was not started. Enter it: `async with seater.subscribe(…) as feed:`")
-        events: Sequence[Event] | None
         if self._index < len(self._current):  # what iteration by event has left over
             events = self._current[self._index :]
             self._current, self._index = (), 0
         else:
-            events = await self._next()
-        if events is not None:
-            self.position = self._position_of(events[-1])
-            self._stats.delivered += len(events)
+            read = await self._next()
+            if read is None:
+                return None
+            events = read
+        self.position = self._position_of(events[-1])
+        self._stats.delivered += len(events)
         return events
 
     def __aiter__(self) -> Self:
@@ -87,8 +94,6 @@ class Feed(ABC):
 
     async def __anext__(self) -> Event:
         if self._index >= len(self._current):
-            if self.state == "new":
-                raise ClosedError("This feed was not started. Enter it: `async with seater.subscribe(…) as feed:`")
             events = await self._next()
             if events is None:
                 raise StopAsyncIteration
@@ -117,3 +122,10 @@ class Feed(ABC):
             type(self).__name__,
             {"topic": self.topic, "state": self.state, "position": self.position, **dict(self.stats)},
         )
+
+
+_stream_seq = attrgetter("stream_seq")
+
+
+def _source_seq(event: Event) -> int:
+    return event.source_seq or 0  # a message that is not ours may lack it

@@ -13,7 +13,7 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from vibeseater import telemetry
 from vibeseater.broadcast.hub import Hub
@@ -24,6 +24,7 @@ from vibeseater.models import Event, FeedStats
 from vibeseater.store.pool import Pool
 from vibeseater.store.positions import counters, read_after
 from vibeseater.topics import Topic
+from vibeseater.waking import WakeUp
 
 __all__ = ["LiveFeed"]
 
@@ -46,9 +47,7 @@ class LiveFeed(Feed):
     """A subscription to one topic. Made by `seater.subscribe`."""
 
     def __init__(self, pool: Pool, hub: Hub, topic: Topic, since: Since) -> None:
-        super().__init__()
-        self.topic = topic
-        self.position = 0
+        super().__init__(topic)
         self.tail = 0  # the position of the last event in the buffer: what continues it has the next one
         self._pool = pool
         self._hub = hub
@@ -60,7 +59,7 @@ class LiveFeed(Feed):
         self._reorder_timer: asyncio.TimerHandle | None = None
         self._overdue = False  # what belongs before the early messages did not come in time
         self._counter = 0  # the highest position that is known, or said, to be stored
-        self._wake = asyncio.Event()
+        self._wake = WakeUp()
         self._failure: FeedError | None = None
         self._opened = False
         self._closed = False
@@ -126,7 +125,14 @@ class LiveFeed(Feed):
         else:
             first, last = events[0].source_seq or 0, events[-1].source_seq or 0
         if first == self.tail + 1 and last - first + 1 == len(events) and self._opened:
-            self._append(events, last)
+            if self._buffered + len(events) <= MAX_BUFFERED:  # as `_append` does: this is done a million times a second
+                self._buffer.append(events)
+                self._buffered += len(events)
+                self.tail = last
+                if last > self._counter:
+                    self._counter = last
+            else:
+                self._append(events, last)
             if self._early:
                 self._take_early()
         elif last <= self.tail:
@@ -219,12 +225,46 @@ class LiveFeed(Feed):
 
     # What the consumer drives.
 
+    async def batches(self) -> AsyncIterator[Sequence[Event]]:
+        """Everything that is there, as sequences of at least one event; waits where there is nothing. Read only."""
+        # The base does the same. While the feed is live this takes fewer steps, of which a thousand feeds take many.
+        buffer, wake, stats, position_of = self._buffer, self._wake, self._stats, self._position_of
+        while True:
+            if buffer and self._index >= len(self._current) and not self._closed:
+                events: Sequence[Event] = buffer.popleft()
+                self._buffered -= len(events)
+                self.position = position_of(events[-1])
+                stats.delivered += len(events)
+                yield events
+            elif self._is_live():
+                wake.clear()
+                await wake
+            else:
+                read = await self._take()
+                if read is None:
+                    return
+                yield read
+
+    def _is_live(self) -> bool:
+        """Whether nothing but the next message is to be waited for."""
+        return (
+            not self._closed
+            and self._opened
+            and self._failure is None
+            and not self._buffer
+            and self._counter <= self.tail
+            and not self._overdue
+            and self._index >= len(self._current)
+        )
+
     async def _next(self) -> Sequence[Event] | None:
         while not self._closed:
             if self._buffer:
                 events = self._buffer.popleft()
                 self._buffered -= len(events)
                 return events
+            if not self._opened:
+                self._check_started()
             if self._failure is not None:
                 raise self._failure
             if self._missing():
@@ -233,7 +273,7 @@ class LiveFeed(Feed):
                     return read
                 continue
             self._wake.clear()
-            await self._wake.wait()
+            await self._wake
         return None
 
     def _missing(self) -> bool:
@@ -283,6 +323,3 @@ class LiveFeed(Feed):
         telemetry.execute(
             ("vibeseater", "feed", "refilled"), {"count": len(events)}, {"topic": str(self.topic), "upto": self.tail}
         )
-
-    def _position_of(self, event: Event) -> int:
-        return event.stream_seq if self._by_stream else (event.source_seq or 0)

@@ -29,11 +29,8 @@ class ReplayFeed(Feed):
     def __init__(
         self, pool: Pool, topic: Topic, start: datetime | str | None, end: datetime | str | None, speed: float
     ) -> None:
-        super().__init__()
-        self.topic = topic
-        self.position = 0
+        super().__init__(topic)
         self._pool = pool
-        self._by_stream = topic.kind == "stream"
         self._bounds = (
             None if start is None else check_time("start", start),
             None if end is None else check_time("end", end),
@@ -117,7 +114,8 @@ class ReplayFeed(Feed):
         """Go on from another moment of the window, forward or back; it plays or stands as before."""
         target = check_time("moment", moment)
         if not self.start_time <= target <= self.end_time:
-            raise InputError("moment", moment, "outside the window", f"{self.start_time} to {self.end_time}")
+            window = f"{self.start_time.isoformat()} to {self.end_time.isoformat()}"
+            raise InputError("moment", moment, "outside the window", f"Give one from {window}")
         if self._state == "closed":
             return
         if self._state == "ended":
@@ -143,6 +141,7 @@ class ReplayFeed(Feed):
         self._moment, self._set_at = moment, asyncio.get_running_loop().time()
 
     async def _next(self) -> Sequence[Event] | None:
+        self._check_started()
         while self._state != "closed":
             self._wake.clear()
             if not self._ahead and not self._read_all:
@@ -185,9 +184,6 @@ class ReplayFeed(Feed):
         self._read_all = len(events) < PAGE
         if events:
             self._read_from = (events[-1].occurred_at, self._position_of(events[-1]))
-
-    def _position_of(self, event: Event) -> int:
-        return event.stream_seq if self._by_stream else (event.source_seq or 0)
 
 
 def _check_speed(value: float) -> float:

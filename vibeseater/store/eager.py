@@ -34,7 +34,7 @@ class _Begun(Generic[T]):
             future = self._coroutine.send(None)
         except StopIteration as stop:
             self._done(stop.value, None)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             self._done(None, error)
         else:
             # What a task does with a future that its coroutine awaits.

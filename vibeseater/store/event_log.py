@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -115,6 +116,10 @@ class EventLog(EventReads, EventStatistics):
         Raises:
             InputError: an item does not fit: the field names which (`items[3].content`); nothing was stored.
         """
+        if isinstance(items, Mapping | str) or not isinstance(items, Iterable):
+            raise InputError(
+                "items", items, "not a list of events", "Give a list of dicts, each with the arguments of create_event"
+            )
         drafts: list[EventDraft] = []
         for index, item in enumerate(items):
             if not isinstance(item, Mapping):
@@ -210,4 +215,6 @@ class EventLog(EventReads, EventStatistics):
                         "source_id": event.source_id,
                     },
                 )
-        self._publisher.publish(created)
+        # In the loop's next round, when the callers went on: whoever has another event gets it to PostgreSQL first,
+        # which is at work while Redis is told of these.
+        asyncio.get_running_loop().call_soon(self._publisher.publish, created)

@@ -43,7 +43,7 @@ MAX_QUEUED_BYTES = 64 << 20
 MAX_QUEUED = 20_000
 
 OnCommit = Callable[[Sequence[tuple[EventDraft, Event]]], None]
-"""Called right after a commit with what it stored, in order of positions."""
+"""Called right after a commit with what it stored, in order of positions, before the callers go on."""
 
 _LOST = (*CONNECTION_LOST, asyncpg.ReadOnlySQLTransactionError, UnreachableError)
 
@@ -163,9 +163,7 @@ class Writer:
             telemetry.execute(
                 ("vibeseater", "writer", "committed"), {"count": 1, "duration": perf_counter() - alone.started}
             )
-            # After the caller, who goes on in the loop's next round: when he has another event, PostgreSQL gets it
-            # first, and is at work while Redis is told of this one.
-            self._loop.call_soon(self._on_commit, [(waiting.draft, event)])
+            self._on_commit([(waiting.draft, event)])
         if self._queues:
             self._start_draining()
         else:
