@@ -44,7 +44,7 @@ async def _texts(locator: Any) -> list[str]:
     return [text.strip() for text in await locator.all_inner_texts()]
 
 
-@pytest.mark.parametrize("look", ["light", "dark", "phone"])
+@pytest.mark.parametrize("look", ["light", pytest.param("dark", marks=pytest.mark.slow), "phone"])
 async def test_a_page_s_feed_is_found_added_paused_and_removed(
     served: str, beside: VibeSeater, open_page: Open, server: LocalServer, look: str
 ) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.ingest.serving import SECRET, TOKEN, Endpoint, a_webhook, sign
 from tests.servers import ThrowawayPostgres, eventually
-from vibeseater import Event, Source, Stream, VibeSeater, connect
+from vibeseater import Event, Source, Stream, VibeSeater, connect, telemetry
 from vibeseater.sources.webhook import MOST_EVENTS, hash_token
 from vibeseater.streaming import SourceStatus
 
@@ -392,6 +392,36 @@ async def test_nothing_waits_for_a_sender_that_has_gone(
     await eventually(lambda: len(asyncio.all_tasks()) > before)
     writer.close()
     await eventually(lambda: len(asyncio.all_tasks()) <= before, timeout=10)
+
+
+async def test_a_body_that_never_ends_is_given_up(
+    endpoint: Endpoint, webhook: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vibeseater.ingest.endpoint._SLOWEST", 0.2)
+    parts = urlsplit(endpoint.url)
+    head = f"POST /ingest/{webhook.id} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    writer.write(f"{head}X-Signature-256: sha256=0\r\nContent-Length: 900\r\n\r\n{{".encode())
+    answer = await asyncio.wait_for(reader.read(), 10)  # to its end: the connection is closed
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    writer.close()
+
+
+async def test_telemetry_is_told_of_each_answer(endpoint: Endpoint, webhook: Source) -> None:
+    told: list[tuple[int, int, int]] = []
+
+    def note(_name: Any, measured: Any, about: Any, _config: Any) -> None:
+        assert about["source_id"] == webhook.id
+        told.append((about["status"], measured["items"], measured["created"]))
+
+    telemetry.attach("test-ingest", ("vibeseater", "ingest", "answered"), note)
+    try:
+        await endpoint.send(webhook, [{"n": 1}, {"n": 2}], Idempotency_Key="k")
+        await endpoint.send(webhook, [{"n": 1}, {"n": 2}], Idempotency_Key="k")
+        await endpoint.send(webhook, b"{")
+    finally:
+        telemetry.detach("test-ingest")
+    assert told == [(201, 2, 2), (200, 2, 0), (400, 0, 0)]
 
 
 async def test_a_body_of_absurd_length_is_refused_at_once(endpoint: Endpoint, webhook: Source) -> None:

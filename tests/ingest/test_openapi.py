@@ -40,6 +40,7 @@ async def test_the_description_is_true(commands: Commands, seater: VibeSeater, t
     source = await a_webhook(seater, stream, auth="bearer", secret=hash_token(TOKEN), rate=100_000)
     config = tmp_path / "schemathesis.toml"
     config.write_text(CONFIG.format(source=source.id))
+    commands.environment["BOKEH_XSRF_COOKIES"] = "1"  # which pages may ask for, and must not stand in the way
     async with commands.start("serve", "--no-browser", "--port", "0") as server:
         url = (await server.line()).split()[2]
         process = await asyncio.create_subprocess_exec(

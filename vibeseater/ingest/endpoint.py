@@ -20,6 +20,7 @@ from uuid import UUID
 import msgspec
 from tornado.web import RequestHandler, stream_request_body
 
+from vibeseater import telemetry
 from vibeseater.errors import InputError, NotFoundError, ServerError, SettingsError
 from vibeseater.ingest.bucket import Bucket
 from vibeseater.ingest.openapi import description
@@ -244,6 +245,7 @@ class _Delivery(_Json):
             return
         self._ingest.tallies.taken(inlet.id, items)
         self.set_status(201 if events.created else 200)
+        self._tell(items, events.created)
         self.answer(
             {
                 "created": events.created,
@@ -292,6 +294,15 @@ class _Delivery(_Json):
             reason = f"refused with {refusal.status}: {refusal.detail}"[:500]
             self._ingest.tallies.refused(self._inlet.id, reason, refusal.counted)
         self.problem(refusal.status, refusal.detail, **refusal.headers)
+        self._tell(0, 0)
+
+    def _tell(self, items: int, created: int) -> None:
+        """Tell telemetry of the answer."""
+        telemetry.execute(
+            ("vibeseater", "ingest", "answered"),
+            {"count": 1, "duration": self.request.request_time(), "items": items, "created": created},
+            {"source_id": None if self._inlet is None else self._inlet.id, "status": self.get_status()},
+        )
 
     def _too_slow(self) -> None:
         if not self._finished:
