@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from vibeseater import html
+from vibeseater.masking import masked
 from vibeseater.topics import source_topic, stream_topic
 
 __all__ = [
@@ -89,6 +90,14 @@ class Source(_Record, frozen=True, kw_only=True):
     updated_at: datetime
     source_seq: int = 0
     last_event_at: datetime | None = None
+
+    def __repr__(self) -> str:
+        fields = {field: getattr(self, field) for field in self.__struct_fields__} | {"config": masked(self.config)}
+        return f"Source({', '.join(f'{field}={value!r}' for field, value in fields.items())})"
+
+    def _repr_html_(self) -> str:
+        fields = {field: getattr(self, field) for field in self.__struct_fields__}
+        return html.card("Source", fields | {"config": masked(self.config)})
 
     @property
     def topic(self) -> str:
