@@ -10,6 +10,12 @@ from vibeseater.store.pool import Connection
 
 __all__ = ["Backend", "identify", "settle"]
 
+# A database or role may have been told not to wait for the disk; what VibeSeater acknowledges is on it all the same.
+_IDENTIFY = """
+SELECT pid, backend_start,
+       CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', false) END
+FROM pg_stat_activity WHERE pid = pg_backend_pid()
+"""
 _END = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2"
 _STEP = 0.02  # seconds between looks; PostgreSQL offers nothing to wait on
 
@@ -22,10 +28,10 @@ class Backend(NamedTuple):
 
 
 async def identify(connection: Connection) -> Backend:
-    """The server process of this connection."""
-    row = await connection.fetchrow("SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()")
+    """The server process of this connection, whose commits are on disk before they are answered from here on."""
+    row = await connection.fetchrow(_IDENTIFY)
     assert row is not None
-    return Backend(*row)
+    return Backend(row[0], row[1])
 
 
 async def settle(connection: Connection, former: Backend) -> None:
