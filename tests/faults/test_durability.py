@@ -37,8 +37,7 @@ async def test_kill_right_after_the_answer(kind: str, setting: str, redis: Throw
             item = {"stream_id": stream, "event_type": "t", "content": {}}
             answered: list[Event] = []
             if kind == "alone":
-                for _ in range(5):
-                    answered.append(await seater.events.create_event(**item))
+                answered += [await seater.events.create_event(**item) for _ in range(5)]
             elif kind == "group":
                 answered += await asyncio.gather(*(seater.events.create_event(**item) for _ in range(50)))
             else:
