@@ -9,6 +9,7 @@ from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
+from panel.util import edit_readonly
 
 from vibeseater.errors import InputError, NotFoundError, VibeSeaterError
 from vibeseater.html import printable
@@ -16,8 +17,14 @@ from vibeseater.seater import VibeSeater
 from vibeseater.views.message import Message
 from vibeseater.views.palette import ACCENT
 from vibeseater.views.runtime import shared_seater
+from vibeseater.views.stream_view import StreamView
+from vibeseater.views.streams_view import StreamsView
+from vibeseater.views.tasks import detached
 
 __all__ = ["page", "stream_page", "streams_page"]
+
+# All components are imported with this module, none while a page is made: Panel can't tell a browser that is already
+# there of a new component without spoiling what that component sends.
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +76,7 @@ def page(title: str, make: Body) -> Any:
 
     async def fill() -> None:
         try:
-            content = await make(await shared_seater())
+            content = await make(await detached(shared_seater()))
         except NotFoundError as error:
             content = Message(heading=f"No such {error.field}", text=error.cure, link="streams", label="All streams")
         except InputError as error:
@@ -84,7 +91,8 @@ def page(title: str, make: Body) -> Any:
         body[:] = [content]
 
     pn.state.onload(fill)
-    return pmui.Page(
+    before = _busy_watchers()
+    made = pmui.Page(
         title=title,
         main=[body],
         theme_config=_THEME,
@@ -94,14 +102,24 @@ def page(title: str, make: Body) -> Any:
         favicon=_ICON,
         stylesheets=[_TITLE],
     )
+    # A Page follows Panel's busy state, which lives as long as the process: that state would keep every page, with all
+    # that is in it, after its session has ended. Without an indicator it is of no use here.
+    with edit_readonly(made):
+        made.busy = False
+    for watcher in _busy_watchers():
+        if not any(watcher is known for known in before):
+            pn.state.param.unwatch(watcher)
+    return made
+
+
+def _busy_watchers() -> list[Any]:
+    return list(pn.state.param.watchers.get("busy", {}).get("value", []))
 
 
 def stream_page() -> Any:
     """One stream, `?id=` its id or slug."""
 
     async def make(seater: VibeSeater) -> Any:
-        from vibeseater.views.stream_view import StreamView
-
         wanted = _query("id")
         if not wanted:
             return Message(
@@ -111,7 +129,7 @@ def stream_page() -> Any:
                 label="All streams",
             )
         try:
-            stream = await seater.streams.get_stream(wanted)
+            stream = await detached(seater.streams.get_stream(wanted))
         except (NotFoundError, InputError):
             return Message(
                 heading="No such stream",
@@ -128,8 +146,6 @@ def streams_page() -> Any:
     """All streams, and a way to make one."""
 
     async def make(seater: VibeSeater) -> Any:
-        from vibeseater.views.streams_view import StreamsView
-
         return StreamsView(seater)
 
     return page("VibeSeater", make)

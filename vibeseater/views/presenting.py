@@ -34,6 +34,7 @@ class Presenter:
 
     def __init__(self, document: Any = None) -> None:
         self._document = document
+        self._closed = False
         self._ready = asyncio.Event()
         self._ready.set()
 
@@ -50,9 +51,16 @@ class Presenter:
         """The browser has drawn the view, or nobody waits for it any more: go on."""
         self._ready.set()
 
+    def close(self) -> None:
+        """The page is gone: from now on nothing is changed any more, and nobody waits for it."""
+        self._closed = True
+        self._ready.set()
+
     async def __call__(self, change: Callable[[], None]) -> None:
         """Run `change`; return when it was run, or raise what it raised."""
         document = self._document
+        if self._closed:
+            return
         if document is None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ready.wait(), _LONGEST_WAIT)

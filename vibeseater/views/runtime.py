@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from vibeseater.seater import VibeSeater, connect
+from vibeseater.views.tasks import detached
 
 __all__ = ["close_shared_seater", "shared_seater"]
 
@@ -26,7 +27,7 @@ async def shared_seater() -> VibeSeater:
     if _opening is not None and (_opening.get_loop() is not loop or _failed(_opening)):
         _opening = None  # another loop's connections can't be used here, and a failure is worth another try
     if _opening is None:
-        _opening = loop.create_task(_open(), name="vibeseater: the pages' connection")
+        _opening = detached(_open(), name="vibeseater: the pages' connection")
     # Shielded: a page that is closed while it waits must not take the connection from the others.
     return await asyncio.shield(_opening)
 

@@ -19,6 +19,7 @@ from vibeseater.feeds.base import Feed
 from vibeseater.models import Event, Stream
 from vibeseater.seater import VibeSeater
 from vibeseater.views.state import StreamState
+from vibeseater.views.tasks import detached
 from vibeseater.views.watch import stream_now
 from vibeseater.views.windows import LONGEST
 
@@ -78,9 +79,7 @@ class StreamSession:
     def start(self) -> None:
         """Begin, in the running loop. Does nothing when it has begun or was closed."""
         if self._task is None and not self._closed:
-            self._task = asyncio.get_running_loop().create_task(
-                _run(weakref.ref(self)), name=f"view of {self.stream.slug}"
-            )
+            self._task = detached(_run(weakref.ref(self)), name=f"view of {self.stream.slug}")
             weakref.finalize(self, _cancel, self._task)
 
     async def aclose(self) -> None:
@@ -104,7 +103,7 @@ class StreamSession:
             except Exception as error:
                 await self.report(error)
 
-        task = asyncio.get_running_loop().create_task(looked_after())
+        task = detached(looked_after())
         self._side.add(task)
         task.add_done_callback(self._side.discard)
 
@@ -234,8 +233,7 @@ async def _run(ref: weakref.ref[StreamSession]) -> None:
 
 
 async def _follow(ref: weakref.ref[StreamSession], feed: Feed) -> None:
-    loop = asyncio.get_running_loop()
-    others = [loop.create_task(_draw(ref)), loop.create_task(_age(ref))]
+    others = [detached(_draw(ref)), detached(_age(ref))]
     try:
         async for events in feed.batches():
             session = ref()

@@ -28,6 +28,7 @@ from vibeseater.views.source_manager import SourceManager
 from vibeseater.views.source_table import SourceTable
 from vibeseater.views.state import StreamState
 from vibeseater.views.statistics import Statistics
+from vibeseater.views.tasks import detached
 
 __all__ = ["StreamView"]
 
@@ -123,7 +124,8 @@ def _start(ref: weakref.ref[StreamView]) -> None:
 def _close(ref: weakref.ref[StreamView]) -> None:
     view = ref()
     if view is not None:
-        closing = asyncio.get_running_loop().create_task(view.aclose())
+        view._presenter.close()
+        closing = detached(view.aclose())
         _closing.add(closing)
         closing.add_done_callback(_closing.discard)
 

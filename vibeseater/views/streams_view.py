@@ -18,6 +18,7 @@ from vibeseater.errors import VibeSeaterError
 from vibeseater.seater import VibeSeater
 from vibeseater.views import component, timetext
 from vibeseater.views.presenting import Presenter, ensure_extension
+from vibeseater.views.tasks import detached
 from vibeseater.views.watch import streams_and_rates
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class StreamsView(Viewer):
         await self._present(lambda: self._list.param.update(streams=lines, loaded=True))
 
     def _on_create(self, title: str, url: str) -> None:
-        task = asyncio.get_running_loop().create_task(self._make(title, url))
+        task = detached(self._make(title, url))
         self._side.add(task)
         task.add_done_callback(self._side.discard)
 
@@ -111,7 +112,7 @@ class StreamsView(Viewer):
     def start(self) -> None:
         """Begin to tell the streams, in the running loop. Showing the view does this."""
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(_keep_fresh(weakref.ref(self)))
+            self._task = detached(_keep_fresh(weakref.ref(self)))
 
     async def aclose(self) -> None:
         """Stop. What is shown stays. May be called twice."""
