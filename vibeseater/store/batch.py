@@ -12,7 +12,7 @@ from vibeseater.errors import ServerError, UnreachableError
 from vibeseater.inputs import EventDraft
 from vibeseater.store.backend import Backend, identify, settle
 from vibeseater.store.commit import Commit, Within, commit_batch, gone
-from vibeseater.store.pool import Connection, Pool
+from vibeseater.store.pool import Connection, Pool, in_a_line
 from vibeseater.store.rows import find_by_ids, find_by_keys, key_of
 
 __all__ = ["write_batch"]
@@ -66,7 +66,7 @@ async def write_batch(
         except (UnreachableError, asyncpg.PostgresError) as error:
             refused = isinstance(error, asyncpg.PostgresError)
             if refused and not unsettled and not isinstance(error, asyncpg.ReadOnlySQLTransactionError):
-                raise ServerError(f"PostgreSQL refused the batch, nothing was stored: {error}") from error
+                raise ServerError(f"PostgreSQL refused the batch, nothing was stored: {in_a_line(error)}") from error
             if backend is not None and not refused:
                 unsettled.append(backend)
             if asyncio.get_running_loop().time() + pause > deadline:
@@ -83,7 +83,7 @@ def _gave_up(seconds: float, error: Exception, *, doubtful: bool) -> Unreachable
         if doubtful
         else "Nothing was stored: try again."
     )
-    return UnreachableError(f"PostgreSQL stayed away for {seconds:g} s ({error or type(error).__name__}). {fate}")
+    return UnreachableError(f"PostgreSQL stayed away for {seconds:g} s ({in_a_line(error)}). {fate}")
 
 
 async def _recall(connection: Connection, drafts: Sequence[EventDraft]) -> Commit | None:

@@ -14,7 +14,7 @@ import msgspec
 from vibeseater.errors import ClosedError, ServerError, TooOldError, UnreachableError, WrongLoopError
 from vibeseater.settings import Settings, without_secrets
 
-__all__ = ["CONNECTION_LOST", "Connection", "Pool", "connect", "connected", "hang_up"]
+__all__ = ["CONNECTION_LOST", "Connection", "Pool", "connect", "connected", "hang_up", "in_a_line"]
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +37,12 @@ CONNECTION_LOST = (
     asyncpg.InternalClientError,  # a connection that broke in the middle of a statement is asked for the next one
 )
 """What asyncpg raises when the server, or the way to it, is gone. A later try may succeed."""
+
+
+def in_a_line(error: BaseException) -> str:
+    """What an error says, in one line: PostgreSQL adds details and hints on lines of their own."""
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
+
 
 _SERVER_SETTINGS = {
     "application_name": "vibeseater",
@@ -128,11 +134,12 @@ async def _translated(settings: Settings) -> AsyncIterator[None]:
     try:
         yield
     except (asyncpg.InvalidCatalogNameError, asyncpg.InvalidAuthorizationSpecificationError) as error:
-        raise UnreachableError(f"PostgreSQL at {where} refuses: {error}. Mend VIBESEATER_DATABASE_URL.") from error
-    except CONNECTION_LOST as error:
-        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__  # what PostgreSQL says has many lines
         raise UnreachableError(
-            f"PostgreSQL at {where} can't be reached: {reason}. Start it, mend VIBESEATER_DATABASE_URL, "
+            f"PostgreSQL at {where} refuses: {in_a_line(error)}. Mend VIBESEATER_DATABASE_URL."
+        ) from error
+    except CONNECTION_LOST as error:
+        raise UnreachableError(
+            f"PostgreSQL at {where} can't be reached: {in_a_line(error)}. Start it, mend VIBESEATER_DATABASE_URL, "
             "or unset it to use the embedded server."
         ) from error
     except asyncpg.ClientConfigurationError as error:
@@ -248,7 +255,7 @@ class Pool:
                 async with self.acquire(timeout) as connection:
                     return await work(connection)
         except asyncpg.PostgresError as error:
-            raise ServerError(f"PostgreSQL refused: {error}") from error
+            raise ServerError(f"PostgreSQL refused: {in_a_line(error)}") from error
 
 
 async def _release(pool: asyncpg.Pool[asyncpg.Record], connection: Any) -> None:
