@@ -123,7 +123,7 @@ WHERE k.stream_id = ANY($1::uuid[]) AND k.source_id = $2 AND k.external_id = ANY
 
 # set_status: the desired state of a stream, where its present one allows the change.
 _SET_STATUS = """
-UPDATE streams SET status = $2, updated_at = CASE WHEN status = $2 THEN updated_at ELSE now() END
+UPDATE streams SET status = $2::text, updated_at = CASE WHEN status = $2::text THEN updated_at ELSE now() END
 WHERE id = $1 AND status = ANY($3::text[])
 RETURNING id
 """
