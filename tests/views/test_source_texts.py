@@ -8,10 +8,11 @@ from uuid import uuid4
 
 import pytest
 
+from vibeseater.errors import InputError
 from vibeseater.sources.base import Item
 from vibeseater.sources.discovery import Found
 from vibeseater.streaming import SourceStatus
-from vibeseater.views import add_source, source_health
+from vibeseater.views import add_source, edit_source, source_health
 
 NOW = datetime(2026, 11, 24, 6, tzinfo=UTC)
 
@@ -69,3 +70,25 @@ def test_a_preview_shows_no_credentials() -> None:
         "1 item just now",
         "items at /rows, id at /id",
     )
+
+
+def test_an_edited_configuration_keeps_the_secrets_that_were_not_shown() -> None:
+    stored = {
+        "url": "https://x.example/?token=hidden",
+        "interval": 60,
+        "headers": {"Authorization": "Bearer hidden", "Accept": "hidden too"},
+        "password": "hidden",
+        "secret": "env:NAME",
+    }
+    text = edit_source.shown(stored)
+    assert "hidden" not in text
+    assert "env:NAME" in text
+    assert edit_source.taken(text, stored) == stored
+    assert edit_source.taken(text.replace("60", "90"), stored) == stored | {"interval": 90}
+    assert edit_source.taken('{"url": "https://y.example/", "password": "***"}', stored) == {
+        "url": "https://y.example/",
+        "password": "hidden",
+    }
+    for wrong in (text.replace("x.example", "y.example"), '{"other": ["***"]}', "{", "[" * 100_000):
+        with pytest.raises(InputError, match="config"):
+            edit_source.taken(wrong, stored)

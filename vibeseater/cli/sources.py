@@ -10,6 +10,7 @@ from vibeseater.cli.arguments import json_object, the_source, the_stream
 from vibeseater.cli.output import ago, clock, json_line, line, note, plain, rows
 from vibeseater.cli.session import run_connected
 from vibeseater.errors import InputError
+from vibeseater.masking import masked
 from vibeseater.models import Source
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def _preview(found: Found) -> None:
     from vibeseater.sources.discovery import preview_title
 
     note(f"{found.title} ({found.type}), {found.total:,} items")
-    for field, value in found.config.items():
+    for field, value in masked(found.config).items():
         note(f"  {field}: {value}")
     for item in found.items:
         when = clock(item.occurred_at) if item.occurred_at else "no time"

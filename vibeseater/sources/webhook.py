@@ -15,6 +15,7 @@ import msgspec
 
 from vibeseater.errors import InputError
 from vibeseater.sources.base import Item, SourceConfig, SourceType, clip_id, stable_id
+from vibeseater.sources.credentials import Secret
 from vibeseater.sources.mapping import BadItemError, to_item
 from vibeseater.sources.pointers import MISSING, check_pointer, follow
 from vibeseater.sources.secrets import check_reference, resolve
@@ -56,7 +57,7 @@ class WebhookConfig(SourceConfig, frozen=True, kw_only=True):
         rate: events per second that are taken in the long run, in each server process; ten seconds' worth at once.
     """
 
-    secret: str
+    secret: Secret
     auth: Literal["signature", "bearer"] = "signature"
     items: str | None = None
     id: str | None = None

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import msgspec
 import param
 from panel.custom import JSComponent
 from panel.viewable import Viewer
@@ -14,7 +13,7 @@ from panel.viewable import Viewer
 from vibeseater.errors import InputError, VibeSeaterError
 from vibeseater.models import Stream
 from vibeseater.seater import VibeSeater
-from vibeseater.views import add_source, component, source_health
+from vibeseater.views import add_source, component, edit_source, source_health
 from vibeseater.views.session import Present
 
 if TYPE_CHECKING:
@@ -136,16 +135,13 @@ class SourceManager(Viewer):
 
     async def _edit(self, data: dict[str, Any]) -> None:
         source = await self._seater.sources.get_source(str(data.get("id", "")))
-        config = msgspec.json.format(msgspec.json.encode(source.config), indent=2).decode()
-        editing = {"id": str(source.id), "name": source.name, "config": config}
+        editing = {"id": str(source.id), "name": source.name, "config": edit_source.shown(source.config)}
         await self._present(lambda: setattr(self._drawer, "editing", editing))
 
     async def _save(self, data: dict[str, Any]) -> None:
-        try:
-            config = msgspec.json.decode(str(data.get("config", "")))
-        except msgspec.DecodeError as error:
-            raise InputError("config", "…", f"not valid JSON ({error})", "Mend it, or cancel") from None
-        await self._seater.sources.update_source(str(data.get("id", "")), name=str(data.get("name", "")), config=config)
+        source = await self._seater.sources.get_source(str(data.get("id", "")))
+        config = edit_source.taken(str(data.get("config", "")), source.config)
+        await self._seater.sources.update_source(source, name=str(data.get("name", "")), config=config)
         await self._present(lambda: setattr(self._drawer, "editing", {}))
 
     async def _pause(self, data: dict[str, Any]) -> None:
