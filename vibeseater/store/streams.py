@@ -29,7 +29,7 @@ RETURNING {_COLUMNS}
 """
 
 _SET_STATUS = f"""
-UPDATE streams SET status = $2, updated_at = CASE WHEN status = $2 THEN updated_at ELSE now() END
+UPDATE streams SET status = $2::text, updated_at = CASE WHEN status = $2::text THEN updated_at ELSE now() END
 WHERE id = $1
 RETURNING {_COLUMNS}
 """
