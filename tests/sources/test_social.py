@@ -197,7 +197,7 @@ async def test_a_gap_that_is_too_long_is_told(
     graph.count = 500
     poll = await source.poll(cursor)
     assert len(poll.items) == 100
-    assert "Raise `pages`" in str(poll.problem)
+    assert "raise `pages`" in str(poll.problem)
 
 
 async def test_a_busy_app_asks_less(server: LocalServer, tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,10 +99,11 @@ class FacebookSource(PolledSource):
             held = max(waits) > config.interval
             if reached or after is None or held:
                 break
-        if known is not None and not reached and after is not None and not held:
-            flaws.append(f"more than {len(items)} posts since the last poll: older ones were not read. Raise `pages`")
-        if held and known is not None and not reached and after is not None:
-            newest = known  # the API wants rest: the next poll has to look as far back again
+        if known is not None and not reached and after is not None:
+            if held:
+                newest = known  # the API wants rest: the next poll has to look as far back again
+            else:
+                flaws.append(f"over {len(items)} posts since the last poll, older ones were not read: raise `pages`")
         if flaws and not items:
             raise SourceError(f"none of the {len(flaws)} posts can be used: {flaws[0]}")
         return Poll(
