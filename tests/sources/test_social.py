@@ -6,7 +6,7 @@ import asyncio
 import json
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from aiohttp import web
@@ -15,6 +15,7 @@ from tests.sources.serving import LocalServer, cut_off, event_stream
 from vibeseater.errors import FetchError, InputError, SourceError
 from vibeseater.sources.base import Batch, Tools
 from vibeseater.sources.facebook import FacebookSource
+from vibeseater.sources.kafka import KafkaConfig, read_records
 from vibeseater.sources.mastodon import MastodonSource, MastodonStream, to_post
 from vibeseater.sources.registry import get_type, parse_config, validate_config
 
@@ -284,3 +285,32 @@ def test_a_wrong_config_is_told(kind: str, config: dict[str, Any], says: str) ->
     """The error names the field, the value and the cure."""
     with pytest.raises(InputError, match=says):
         validate_config(kind, config)
+
+
+class Record(NamedTuple):
+    """A message as Kafka's client hands it over."""
+
+    value: bytes | None
+    offset: int = 1
+    partition: int = 2
+    key: bytes | None = None
+    timestamp: int = 1_764_000_000_000
+
+
+def test_kafkas_messages_become_items() -> None:
+    """By partition and offset, at their own time; tombstones are passed over, garbage is counted."""
+    config = parse_config("kafka", {"servers": "a:9092", "topic": "t", "title": "/name"})
+    assert isinstance(config, KafkaConfig)
+    records = [
+        Record(b'{"name": "x"}', 7, key=b"k\xff"),
+        Record(None, 8),
+        Record(b"nonsense", 9),
+        Record(b'{"no": "name"}', 10),
+    ]
+    batch = read_records(records, config, {"offsets": {"2": 11}})
+    (item,) = batch.items
+    assert (item.external_id, item.content["title"]) == ("2:7", "x")
+    assert item.metadata == {"partition": 2, "offset": 7, "key": "k\ufffd"}
+    assert item.occurred_at == datetime.fromtimestamp(1_764_000_000, UTC)
+    assert (batch.rejected, batch.cursor) == (2, {"offsets": {"2": 11}})
+    assert "message 2:9: not JSON" in str(batch.problem)
