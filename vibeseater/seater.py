@@ -90,7 +90,7 @@ class VibeSeater:
             await migrate.apply(connection, settings.connect_timeout)
         self.pool = Pool(settings)
         await self.pool.open()
-        self._publisher = Publisher(self.redis)
+        self._publisher = Publisher(self.redis, settings)
         self.hub = Hub(
             lambda *to: make_listener(self.redis, settings, *to),
             lambda topics: counters(self.pool, topics),

@@ -24,8 +24,8 @@ __all__ = [
     "RedisCluster",
     "check_server",
     "make_client",
-    "make_listening_client",
     "make_node_client",
+    "make_patient_client",
 ]
 
 Redis = redis.Redis
@@ -52,15 +52,15 @@ def make_client(settings: Settings) -> Redis | RedisCluster:
     return redis.Redis.from_url(url, health_check_interval=30, **patience)
 
 
-def make_listening_client(settings: Settings, url: str | None = None) -> Redis:
-    """A client for a listener. No socket timeout: silence is no failure there, and pings tell a dead link."""
+def make_patient_client(settings: Settings, url: str | None = None) -> Redis:
+    """A client without a socket timeout, for those who watch their connection themselves: listeners and senders."""
     return redis.Redis.from_url(
         url or settings.redis_url or "",
         socket_timeout=None,
         socket_connect_timeout=settings.connect_timeout,
         health_check_interval=0,
         protocol=2,
-        # The listener reconnects by itself, and must know when: a silent reconnect is a silent loss.
+        # They reconnect by themselves, and must know when: a silent reconnect is a silent loss.
         retry=Retry(NoBackoff(), 0),
     )
 
@@ -73,7 +73,7 @@ def make_node_client(settings: Settings) -> Callable[[str, int], Redis]:
     def make(host: str, port: int) -> Redis:
         where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         netloc = f"{credentials}@{where}" if credentials else where
-        return make_listening_client(settings, parts._replace(netloc=netloc).geturl())
+        return make_patient_client(settings, parts._replace(netloc=netloc).geturl())
 
     return make
 

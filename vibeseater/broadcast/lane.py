@@ -1,4 +1,4 @@
-"""A lane to one Redis: messages in order, through one pipeline at a time, bounded; what can't be sent is dropped."""
+"""A lane to one Redis: messages in order, some at a time, bounded; what can't be sent is dropped."""
 
 from __future__ import annotations
 
@@ -9,25 +9,31 @@ from collections.abc import Sequence
 from time import perf_counter
 
 from vibeseater import telemetry
-from vibeseater.broadcast.connection import REDIS_LOST, Redis, RedisCluster
+from vibeseater.broadcast.connection import REDIS_LOST
+from vibeseater.broadcast.sending import Message, Sender
 
 __all__ = ["Lane"]
 
 _log = logging.getLogger(__name__)
 
 MAX_QUEUED_BYTES = 32 << 20
-MAX_PIPELINE_BYTES = 4 << 20
+"""What is kept for a Redis that is slow."""
+
+MAX_SENT_BYTES = 4 << 20
+"""What is sent at a time."""
+
+
+_PUBLISHED = ("vibeseater", "broadcast", "published")
 
 
 class Lane:
-    """Owns the queue before one Redis, or one node of a cluster; the client is lent."""
+    """Owns the queue before one Redis, or one node of a cluster, and the sender behind it."""
 
-    def __init__(self, client: Redis | RedisCluster) -> None:
-        self._client = client
-        self._command = "SPUBLISH" if isinstance(client, RedisCluster) else "PUBLISH"
-        self._queue: deque[tuple[str, bytes]] = deque()
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+        self._queue: deque[Message] = deque()
         self._queued_bytes = 0
-        self._sender: asyncio.Task[None] | None = None
+        self._sending: asyncio.Task[None] | None = None
         self._failing = False
 
     @property
@@ -45,43 +51,41 @@ class Lane:
             dropped += 1
         if dropped:
             _failed(dropped, "queue full")
-        if self._sender is None:
-            self._sender = asyncio.create_task(self._send_queued(), name="vibeseater-publisher")
+        if self._sending is None:
+            self._sending = asyncio.create_task(self._send_queued(), name="vibeseater-publisher")
 
     async def room(self) -> None:
         """Wait while much is queued."""
-        while self._sender is not None and self._queued_bytes > MAX_PIPELINE_BYTES:
-            await asyncio.wait([self._sender])
+        while self._sending is not None and self._queued_bytes > MAX_SENT_BYTES:
+            await asyncio.wait([self._sending])
 
     async def close(self) -> None:
         """Send what is queued, for two seconds at most."""
-        if self._sender is not None:
-            await asyncio.wait([self._sender], timeout=2.0)
-        if self._sender is not None:
-            self._sender.cancel()
-            await asyncio.wait([self._sender])
+        if self._sending is not None:
+            await asyncio.wait([self._sending], timeout=2.0)
+        if self._sending is not None:
+            self._sending.cancel()
+            await asyncio.wait([self._sending])
+        await self._sender.close()
 
     async def _send_queued(self) -> None:
         try:
             while self._queue:
-                batch: list[tuple[str, bytes]] = []
+                batch: list[Message] = []
                 size = 0
-                while self._queue and size < MAX_PIPELINE_BYTES:
+                while self._queue and size < MAX_SENT_BYTES:
                     item = self._queue.popleft()
                     batch.append(item)
                     size += len(item[1])
                 self._queued_bytes -= size
                 await self._send(batch)
         finally:
-            self._sender = None
+            self._sending = None
 
-    async def _send(self, batch: Sequence[tuple[str, bytes]]) -> None:
+    async def _send(self, batch: Sequence[Message]) -> None:
         started = perf_counter()
         try:
-            async with self._client.pipeline(transaction=False) as pipe:
-                for topic, message in batch:
-                    pipe.execute_command(self._command, topic, message)
-                await pipe.execute(raise_on_error=True)
+            await self._sender.send(batch)
         except REDIS_LOST as error:
             if not self._failing:
                 _log.warning("Redis does not take messages (%s); watchers read from PostgreSQL meanwhile", error)
@@ -91,10 +95,11 @@ class Lane:
             if self._failing:
                 _log.info("Redis takes messages again")
             self._failing = False
-            telemetry.execute(
-                ("vibeseater", "broadcast", "published"),
-                {"count": len(batch), "bytes": sum(len(m) for _, m in batch), "duration": perf_counter() - started},
-            )
+            if telemetry.attached(_PUBLISHED):
+                size = sum(len(message) for _, message in batch)
+                telemetry.execute(
+                    _PUBLISHED, {"count": len(batch), "bytes": size, "duration": perf_counter() - started}
+                )
 
 
 def _failed(messages: int, error: object) -> None:

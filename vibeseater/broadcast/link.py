@@ -8,8 +8,8 @@ from vibeseater.broadcast.cluster import ClusterListener
 from vibeseater.broadcast.connection import (
     Redis,
     RedisCluster,
-    make_listening_client,
     make_node_client,
+    make_patient_client,
 )
 from vibeseater.broadcast.listener import Listener, OnMessage, RedisListener
 from vibeseater.settings import Settings
@@ -23,4 +23,4 @@ def make_listener(
     """The link that fits the client: for a cluster's, sharded; else a plain one."""
     if isinstance(client, RedisCluster):
         return ClusterListener(client, make_node_client(settings), on_message, on_connected)
-    return RedisListener(lambda: make_listening_client(settings), on_message, on_connected)
+    return RedisListener(lambda: make_patient_client(settings), on_message, on_connected)

@@ -10,7 +10,7 @@ import contextlib
 import logging
 import random
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from redis.asyncio.client import PubSub
 
@@ -170,8 +170,10 @@ class RedisListener:
 
     async def _receive(self, pubsub: PubSub) -> None:
         now = asyncio.get_running_loop().time
+        # Read from the connection itself: `pubsub.parse_response` costs more than that, and connects anew unasked.
+        connection: Any = pubsub.connection
         while True:
-            message = await pubsub.parse_response(block=True)
+            message = await connection.read_response(disconnect_on_error=False)
             self._heard_at = now()
             kind = message[0]
             if kind in (b"message", b"smessage"):

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 
 from redis.exceptions import RedisError
 
-from vibeseater.broadcast.connection import Redis, RedisCluster
+from vibeseater.broadcast.connection import Redis, RedisCluster, make_patient_client
 from vibeseater.broadcast.frames import frames_of
 from vibeseater.broadcast.lane import Lane
+from vibeseater.broadcast.sending import ClusterSender, DirectSender, Sender
 from vibeseater.inputs import EventDraft
 from vibeseater.models import Event
+from vibeseater.settings import Settings
 
 __all__ = ["Publisher"]
 
@@ -25,8 +27,9 @@ PIECE = 500
 class Publisher:
     """Sorts a commit's events into messages, and messages into lanes."""
 
-    def __init__(self, client: Redis | RedisCluster) -> None:
+    def __init__(self, client: Redis | RedisCluster, settings: Settings) -> None:
         self._client = client
+        self._settings = settings
         self._lanes: dict[str, Lane] = {}  # by node of a cluster; "" for a single server
 
     @property
@@ -61,5 +64,10 @@ class Publisher:
                 pass  # the client does not know now; its pipeline finds out, or fails
         lane = self._lanes.get(node)
         if lane is None:
-            lane = self._lanes[node] = Lane(self._client)
+            lane = self._lanes[node] = Lane(self._sender())
         return lane
+
+    def _sender(self) -> Sender:
+        if isinstance(self._client, RedisCluster):
+            return ClusterSender(self._client)
+        return DirectSender(make_patient_client(self._settings), self._settings.connect_timeout)
