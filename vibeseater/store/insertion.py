@@ -21,7 +21,16 @@ from asyncpg.prepared_stmt import PreparedStatement
 from vibeseater.inputs import EventDraft
 from vibeseater.store.pool import Connection
 
-__all__ = ["INSERT_ONE", "NO_SOURCE", "Stored", "copy_many", "insert_many", "insert_one", "insert_prepared"]
+__all__ = [
+    "NO_SOURCE",
+    "OneInsert",
+    "Stored",
+    "copy_many",
+    "insert_many",
+    "insert_one",
+    "insert_prepared",
+    "prepare_one",
+]
 
 NO_SOURCE = UUID(int=0)
 """Stands for "no source" in the keys of totals and of idempotency."""
@@ -36,18 +45,20 @@ class Stored(NamedTuple):
     inserted_at: datetime
 
 
-INSERT_ONE = """
+# One event without an external_id: the shortest way, for a caller who is alone. What every commit pays for is left out
+# where it can be: a statement for events that have a source, another for those that have none.
+_ONE_OF_SOURCE = """
 WITH stream AS (
     UPDATE streams SET stream_seq = stream_seq + 1, last_event_at = clock_timestamp()
-    WHERE id = $1 AND ($2::uuid IS NULL OR EXISTS (SELECT FROM sources WHERE id = $2))
-    RETURNING stream_seq, last_event_at
+    FROM sources WHERE streams.id = $1 AND sources.id = $2
+    RETURNING streams.stream_seq, streams.last_event_at
 ), source AS (
     UPDATE sources SET source_seq = source_seq + 1, last_event_at = stream.last_event_at
     FROM stream WHERE id = $2
     RETURNING source_seq
 ), total AS (
     INSERT INTO stream_source_totals AS t (stream_id, source_id, total_events, last_event_at)
-    SELECT $1, coalesce($2, '00000000-0000-0000-0000-000000000000'), 1, stream.last_event_at FROM stream
+    SELECT $1, $2, 1, stream.last_event_at FROM stream
     ON CONFLICT (stream_id, source_id)
     DO UPDATE SET total_events = t.total_events + 1, last_event_at = excluded.last_event_at
 )
@@ -55,10 +66,26 @@ INSERT INTO events (stream_id, stream_seq, occurred_at, id, source_id, source_se
                     metadata)
 SELECT $1, stream.stream_seq, coalesce($3, stream.last_event_at), $4, $2, source.source_seq, stream.last_event_at,
        $5, $6, $7
-FROM stream LEFT JOIN source ON true
-RETURNING stream_seq, source_seq, occurred_at, inserted_at
+FROM stream, source
+RETURNING stream_seq, source_seq, inserted_at
 """
-"""One event without an external_id: the shortest way, for a caller who is alone."""
+
+_ONE_OF_NO_SOURCE = """
+WITH stream AS (
+    UPDATE streams SET stream_seq = stream_seq + 1, last_event_at = clock_timestamp()
+    WHERE id = $1
+    RETURNING stream_seq, last_event_at
+), total AS (
+    INSERT INTO stream_source_totals AS t (stream_id, source_id, total_events, last_event_at)
+    SELECT $1, '00000000-0000-0000-0000-000000000000', 1, stream.last_event_at FROM stream
+    ON CONFLICT (stream_id, source_id)
+    DO UPDATE SET total_events = t.total_events + 1, last_event_at = excluded.last_event_at
+)
+INSERT INTO events (stream_id, stream_seq, occurred_at, id, inserted_at, event_type, content, metadata)
+SELECT $1, stream.stream_seq, coalesce($2, stream.last_event_at), $3, stream.last_event_at, $4, $5, $6
+FROM stream
+RETURNING stream_seq, NULL::bigint, inserted_at
+"""
 
 # The common head of the many-row statements: which of the input is new, and the counters raised for it.
 _RESERVE = """
@@ -147,21 +174,37 @@ _COPIED = (
 )
 
 
-async def insert_one(connection: Connection, draft: EventDraft) -> Stored | None:
+class OneInsert(NamedTuple):
+    """The statements for one event without an external_id, prepared on a connection."""
+
+    of_source: PreparedStatement[asyncpg.Record]
+    of_no_source: PreparedStatement[asyncpg.Record]
+
+
+async def prepare_one(connection: Connection) -> OneInsert:
+    """Prepare what `insert_prepared` runs."""
+    return OneInsert(await connection.prepare(_ONE_OF_SOURCE), await connection.prepare(_ONE_OF_NO_SOURCE))
+
+
+async def insert_prepared(prepared: OneInsert, draft: EventDraft, timeout: float) -> Stored | None:
     """Store one event that has no external_id, in one statement; None where its stream or source does not exist."""
-    row = await connection.fetchrow(INSERT_ONE, *_one_parameters(draft))
-    return None if row is None else Stored(*row)
+    if draft.source_id is None:
+        row = await prepared.of_no_source.fetchrow(*_of_no_source(draft), timeout=timeout)
+    else:
+        row = await prepared.of_source.fetchrow(*_of_source(draft), timeout=timeout)
+    return None if row is None else _stored(draft, row)
 
 
-async def insert_prepared(
-    statement: PreparedStatement[asyncpg.Record], draft: EventDraft, timeout: float
-) -> Stored | None:
-    """The same with `INSERT_ONE` prepared."""
-    row = await statement.fetchrow(*_one_parameters(draft), timeout=timeout)
-    return None if row is None else Stored(*row)
+async def insert_one(connection: Connection, draft: EventDraft) -> Stored | None:
+    """The same where nothing is prepared."""
+    if draft.source_id is None:
+        row = await connection.fetchrow(_ONE_OF_NO_SOURCE, *_of_no_source(draft))
+    else:
+        row = await connection.fetchrow(_ONE_OF_SOURCE, *_of_source(draft))
+    return None if row is None else _stored(draft, row)
 
 
-def _one_parameters(draft: EventDraft) -> tuple[Any, ...]:
+def _of_source(draft: EventDraft) -> tuple[Any, ...]:
     return (
         draft.stream_id,
         draft.source_id,
@@ -171,6 +214,15 @@ def _one_parameters(draft: EventDraft) -> tuple[Any, ...]:
         draft.content,
         draft.metadata,
     )
+
+
+def _of_no_source(draft: EventDraft) -> tuple[Any, ...]:
+    return draft.stream_id, draft.occurred_at, draft.id, draft.event_type, draft.content, draft.metadata
+
+
+def _stored(draft: EventDraft, row: asyncpg.Record) -> Stored:
+    stream_seq, source_seq, inserted_at = row
+    return Stored(stream_seq, source_seq, draft.occurred_at or inserted_at, inserted_at)
 
 
 async def insert_many(connection: Connection, drafts: Sequence[EventDraft]) -> dict[UUID, Stored]:

@@ -19,7 +19,6 @@ from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
-from asyncpg.prepared_stmt import PreparedStatement
 
 from vibeseater import telemetry
 from vibeseater.errors import ClosedError, ServerError, UnreachableError, VibeSeaterError, WrongLoopError
@@ -29,8 +28,8 @@ from vibeseater.settings import Settings
 from vibeseater.store.backend import Backend, identify, settle
 from vibeseater.store.commit import AnswerLostError, Commit, Outcome, commit_group, to_stored_event
 from vibeseater.store.eager import begin
-from vibeseater.store.insertion import INSERT_ONE, Stored, insert_prepared
-from vibeseater.store.pool import CONNECTION_LOST, Connection, connect, hang_up
+from vibeseater.store.insertion import OneInsert, Stored, insert_prepared, prepare_one
+from vibeseater.store.pool import CONNECTION_LOST, Connection, connect, hang_up, in_a_line
 from vibeseater.store.rows import find_by_ids
 
 __all__ = ["OnCommit", "Writer"]
@@ -73,7 +72,7 @@ class Writer:
         self._at_door: deque[asyncio.Future[None]] = deque()
         self._connection: Connection | None = None
         self._backend: Backend | None = None
-        self._insert_one: PreparedStatement[asyncpg.Record] | None = None
+        self._insert_one: OneInsert | None = None
         self._drain: asyncio.Task[None] | None = None
         self._alone: _Alone | None = None
         self._idle: asyncio.Future[None] | None = None  # what `close` waits for
@@ -141,9 +140,9 @@ class Writer:
             if not turn.done():
                 turn.set_result(None)
 
-    def _begin_alone(self, waiting: _Waiting, statement: PreparedStatement[asyncpg.Record]) -> None:
+    def _begin_alone(self, waiting: _Waiting, prepared: OneInsert) -> None:
         self._alone = _Alone(waiting, perf_counter())
-        begin(insert_prepared(statement, waiting.draft, self._settings.connect_timeout), self._alone_done)
+        begin(insert_prepared(prepared, waiting.draft, self._settings.connect_timeout), self._alone_done)
 
     def _alone_done(self, stored: Stored | None, error: BaseException | None) -> None:
         alone, self._alone = self._alone, None
@@ -246,7 +245,10 @@ class Writer:
     async def _refused(self, group: list[_Waiting], error: asyncpg.PostgresError) -> None:
         """PostgreSQL refused the statement, so nothing of it is stored: find whose fault it is, by halves."""
         if len(group) == 1 or isinstance(error, asyncpg.InsufficientResourcesError):
-            _answer(group, [ServerError(f"PostgreSQL refused the event, nothing was stored: {error}")] * len(group))
+            _answer(
+                group,
+                [ServerError(f"PostgreSQL refused the event, nothing was stored: {in_a_line(error)}")] * len(group),
+            )
             return
         middle = len(group) // 2
         await self._commit(group[:middle])
@@ -308,7 +310,7 @@ class Writer:
             self._backend = await identify(self._connection)
             self._insert_one = None
         if self._insert_one is None:
-            self._insert_one = await self._connection.prepare(INSERT_ONE)
+            self._insert_one = await prepare_one(self._connection)
         return self._connection
 
     def _lose_connection(self, unsettled: list[Backend]) -> None:
@@ -327,7 +329,7 @@ def _gave_up(seconds: float, error: Exception, *, doubtful: bool) -> Unreachable
         if doubtful
         else "The event was not stored: try again."
     )
-    return UnreachableError(f"PostgreSQL stayed away for {seconds:g} s ({error or type(error).__name__}). {fate}")
+    return UnreachableError(f"PostgreSQL stayed away for {seconds:g} s ({in_a_line(error)}). {fate}")
 
 
 def _failed(error: BaseException) -> ServerError:

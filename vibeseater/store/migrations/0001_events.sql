@@ -1,10 +1,13 @@
 -- Streams, sources, their tie, the events, and the counters that give every event its positions.
 
+-- A domain, since a CHECK of the table would be read and evaluated anew at every event that raises a counter.
+CREATE DOMAIN stream_status AS text CHECK (VALUE IN ('idle', 'live', 'paused', 'stopped'));
+
 CREATE TABLE streams (
     id            uuid PRIMARY KEY,
     slug          text NOT NULL UNIQUE,
     title         text NOT NULL,
-    status        text NOT NULL DEFAULT 'idle' CHECK (status IN ('idle', 'live', 'paused', 'stopped')),
+    status        stream_status NOT NULL DEFAULT 'idle',
     media_url     text,
     created_at    timestamptz NOT NULL DEFAULT now(),
     updated_at    timestamptz NOT NULL DEFAULT now(),
