@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from vibeseater.faults.signals import TELL
 from vibeseater.faults.watcher import WatcherSpec
 from vibeseater.faults.writer import WriterSpec
 
@@ -79,7 +80,7 @@ class Worker:
         """SIGTERM, and wait until it has ended by itself.
 
         Raises:
-            TimeoutError: it has not, and was killed.
+            TimeoutError: it has not, and was killed; its log tells what it was waiting for.
         """
         if self._process is None:
             return
@@ -88,5 +89,7 @@ class Worker:
         try:
             await asyncio.to_thread(self._process.wait, patience)
         except subprocess.TimeoutExpired:
+            self._process.send_signal(TELL)
+            await asyncio.sleep(1.0)
             await self.kill()
             raise TimeoutError(f"{self.spec.name} has not ended within {patience:g} s of SIGTERM") from None

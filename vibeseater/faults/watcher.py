@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ import msgspec
 import vibeseater
 from vibeseater.errors import UnreachableError, VibeSeaterError
 from vibeseater.faults.journal import Journal, JournalReader
+from vibeseater.faults.signals import on_signals
 from vibeseater.feeds.live import LiveFeed
 from vibeseater.models import Event
 
@@ -130,7 +130,7 @@ def _position(feed: LiveFeed, event: Event) -> int:
 async def main(spec: WatcherSpec) -> None:
     """Connect, however long that takes, and watch until told to stop."""
     task: asyncio.Task[Any] = asyncio.ensure_future(_watch(spec))
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    on_signals(task.cancel)
     await asyncio.wait([task])
     if not task.cancelled():
         task.result()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import signal
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +19,7 @@ import vibeseater
 from vibeseater.errors import ClosedError, InputError, VibeSeaterError
 from vibeseater.faults.history import Item
 from vibeseater.faults.journal import Journal
+from vibeseater.faults.signals import on_signals
 from vibeseater.inputs import uuid7
 from vibeseater.models import Event
 
@@ -171,7 +171,7 @@ def _says_not_stored(error: VibeSeaterError) -> bool:
 async def main(spec: WriterSpec) -> None:
     """Connect, however long that takes, and write until told to stop."""
     stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    on_signals(stop.set)
     while not stop.is_set():
         try:
             seater = await vibeseater.connect()
