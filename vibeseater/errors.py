@@ -53,6 +53,11 @@ def shown(value: object) -> str:
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
 
 
+def in_a_line(error: BaseException) -> str:
+    """What an error says, in one line: PostgreSQL adds details and hints on lines of their own."""
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
+
+
 class VibeSeaterError(Exception):
     """The root. Catch it to catch all that VibeSeater raises on purpose."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import AsyncExitStack
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
@@ -59,8 +60,7 @@ class VibeSeater:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._servers: embedded.EmbeddedServers | None = None
-        self._publisher: Publisher | None = None
-        self._opened: list[Any] = []  # what has to be closed, in the order it was opened
+        self._closing = AsyncExitStack()  # closes what was opened, the last first
         self._closed = False
 
     async def open(self) -> Self:
@@ -77,42 +77,45 @@ class VibeSeater:
         return self
 
     async def _open(self) -> None:
+        closing = self._closing
         given = self.settings
         needs = {"postgres": given.database_url is None, "redis": given.redis_url is None}
         if any(needs.values()):
             self._servers = await embedded.acquire(given, **needs)
+            closing.push_async_callback(self._servers.release)
             self.settings = settings = _with_urls(given, self._servers)
         else:
             settings = given
         self.redis = make_client(settings)
+        closing.push_async_callback(self.redis.aclose)
         await check_server(self.redis, settings)
         async with connected(settings) as connection:
             await migrate.apply(connection, settings.connect_timeout)
         self.pool = Pool(settings)
+        closing.push_async_callback(self.pool.close)
         await self.pool.open()
-        self._publisher = Publisher(self.redis, settings)
+        publisher = Publisher(self.redis, settings)
+        closing.push_async_callback(publisher.close)
         self.hub = Hub(
             lambda *to: make_listener(self.redis, settings, *to),
             lambda topics: counters(self.pool, topics),
         )
+        closing.push_async_callback(self.hub.close)
         self.streams = StreamStore(self.pool)
-        self.events = EventLog(self.pool, self._publisher)
+        self.events = EventLog(self.pool, publisher)
+        closing.push_async_callback(self.events.close)
         self.sources = Sources(self.pool, self.streams, validate_config, settings.max_content_bytes, events=self.events)
+        closing.push_async_callback(self.sources.aclose)
         self.streaming = Streaming(pool=self.pool, streams=self.streams, events=self.events, settings=settings)
+        closing.push_async_callback(self.streaming.aclose)
 
     async def close(self) -> None:
-        """Stop ingestion, store and send what is under way, close every connection. May be called twice."""
-        if self._closed:
-            return
+        """Stop ingestion, store and send what is under way, close every connection. May be called twice.
+
+        Each part is closed even where another one fails to; the failure is raised at the end.
+        """
         self._closed = True
-        for name in ("streaming", "sources", "events", "hub", "_publisher", "pool"):
-            part = getattr(self, name, None)
-            if part is not None:
-                await (part.aclose() if hasattr(part, "aclose") else part.close())
-        if hasattr(self, "redis"):
-            await self.redis.aclose()
-        if self._servers is not None:
-            await self._servers.release()
+        await self._closing.aclose()
 
     @property
     def closed(self) -> bool:

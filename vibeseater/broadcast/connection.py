@@ -15,7 +15,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from vibeseater.errors import TooOldError, UnreachableError
+from vibeseater.errors import TooOldError, UnreachableError, in_a_line
 from vibeseater.settings import Settings, without_secrets
 
 __all__ = [
@@ -100,7 +100,7 @@ async def check_server(client: Redis | RedisCluster, settings: Settings) -> None
             info = await client.info("server")
     except (*REDIS_LOST, ValueError) as error:
         raise UnreachableError(
-            f"Redis at {where} can't be reached: {error or type(error).__name__}. Start it, mend VIBESEATER_REDIS_URL, "
+            f"Redis at {where} can't be reached: {in_a_line(error)}. Start it, mend VIBESEATER_REDIS_URL, "
             "or unset it to use the embedded server."
         ) from error
     version = str(info["redis_version"])

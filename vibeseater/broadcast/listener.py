@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from redis.asyncio.client import PubSub
 
 from vibeseater.broadcast.connection import REDIS_LOST, Redis
+from vibeseater.errors import in_a_line
 
 __all__ = ["Listener", "OnMessage", "RedisListener"]
 
@@ -155,7 +156,7 @@ class RedisListener:
                     await self._receive(pubsub)
             except REDIS_LOST as error:
                 if self._connected:
-                    _log.warning("The link to Redis is lost (%s)", error or type(error).__name__)
+                    _log.warning("The link to Redis is lost (%s)", in_a_line(error))
             except Exception:
                 _log.exception("The listener failed; it begins again")
             finally:

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 import asyncpg
 
-from vibeseater.errors import ServerError, UnreachableError
+from vibeseater.errors import ServerError, UnreachableError, in_a_line
 from vibeseater.inputs import EventDraft
 from vibeseater.store.backend import Backend, identify, settle
 from vibeseater.store.commit import Commit, Within, commit_batch, gone
-from vibeseater.store.pool import Connection, Pool, in_a_line
+from vibeseater.store.pool import Connection, Pool
 from vibeseater.store.rows import find_by_ids, find_by_keys, key_of
 
 __all__ = ["write_batch"]

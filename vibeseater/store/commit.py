@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 import asyncpg
@@ -65,11 +65,11 @@ async def commit_group(connection: Connection, drafts: Sequence[EventDraft]) -> 
     """
     if len(drafts) == 1 and drafts[0].external_id is None:
         alone = await insert_one(connection, drafts[0])
-        stored = {} if alone is None else {drafts[0].id: alone}
+        places = [alone]
     else:
-        stored = await insert_many(connection, drafts)
+        places = await insert_many(connection, drafts)
     try:
-        return await _complete(connection, drafts, stored)
+        return await _complete(connection, drafts, places)
     except asyncpg.PostgresError as error:
         raise AnswerLostError(str(error)) from error
 
@@ -87,8 +87,8 @@ async def commit_batch(
         NotFoundError: a stream or source does not exist.
     """
     async with connection.transaction():
-        stored = await (insert_many if len(drafts) < _COPY_FROM else copy_many)(connection, drafts)
-        commit = await _complete(connection, drafts, stored)
+        places = await (insert_many if len(drafts) < _COPY_FROM else copy_many)(connection, drafts)
+        commit = await _complete(connection, drafts, places)
         for index, outcome in enumerate(commit.outcomes):
             if isinstance(outcome, InputError) and not (gone_is_fine and outcome.field == "external_id"):
                 raise type(outcome)(f"items[{index}].{outcome.field}", outcome.value, outcome.problem, outcome.cure)
@@ -97,21 +97,23 @@ async def commit_batch(
         return commit
 
 
-async def _complete(connection: Connection, drafts: Sequence[EventDraft], stored: Mapping[UUID, Stored]) -> Commit:
-    commit = Commit([], [])
-    absent = [draft for draft in drafts if draft.id not in stored]
-    before = await find_by_keys(connection, [d for d in absent if d.external_id is not None]) if absent else {}
-    made = {draft.id: to_stored_event(draft, stored[draft.id]) for draft in drafts if draft.id in stored}
+async def _complete(connection: Connection, drafts: Sequence[EventDraft], places: Sequence[Stored | None]) -> Commit:
+    """What became of each draft, given what PostgreSQL gave it: None where it was not stored now."""
+    created = [
+        (draft, to_stored_event(draft, place)) for draft, place in zip(drafts, places, strict=True) if place is not None
+    ]
+    if len(created) == len(drafts):
+        return Commit([event for _, event in created], created)
+    absent = [draft for draft, place in zip(drafts, places, strict=True) if place is None]
+    before = await find_by_keys(connection, [draft for draft in absent if draft.external_id is not None])
     lost = [draft for draft in absent if key_of(draft) not in before]
     refusals = await _refusals(connection, lost) if lost else {}
-    for draft in drafts:
-        event = made.get(draft.id)
-        if event is not None:
-            commit.created.append((draft, event))
-            commit.outcomes.append(event)
-        else:
-            commit.outcomes.append(before.get(key_of(draft)) or refusals[draft.id])
-    return commit
+    made = iter(created)
+    outcomes: list[Outcome] = [
+        next(made)[1] if place is not None else before.get(key_of(draft)) or refusals[draft.id]
+        for draft, place in zip(drafts, places, strict=True)
+    ]
+    return Commit(outcomes, created)
 
 
 async def _refusals(connection: Connection, drafts: Sequence[EventDraft]) -> dict[UUID, InputError]:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import asyncpg
 import msgspec
 
-from vibeseater.errors import ClosedError, ServerError, TooOldError, UnreachableError, WrongLoopError
+from vibeseater.errors import ClosedError, ServerError, TooOldError, UnreachableError, WrongLoopError, in_a_line
 from vibeseater.settings import Settings, without_secrets
 
 __all__ = ["CONNECTION_LOST", "Connection", "Pool", "connect", "connected", "hang_up", "in_a_line"]
@@ -37,11 +37,6 @@ CONNECTION_LOST = (
     asyncpg.InternalClientError,  # a connection that broke in the middle of a statement is asked for the next one
 )
 """What asyncpg raises when the server, or the way to it, is gone. A later try may succeed."""
-
-
-def in_a_line(error: BaseException) -> str:
-    """What an error says, in one line: PostgreSQL adds details and hints on lines of their own."""
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
 
 
 _SERVER_SETTINGS = {

@@ -21,7 +21,14 @@ from uuid import UUID
 import asyncpg
 
 from vibeseater import telemetry
-from vibeseater.errors import ClosedError, ServerError, UnreachableError, VibeSeaterError, WrongLoopError
+from vibeseater.errors import (
+    ClosedError,
+    ServerError,
+    UnreachableError,
+    VibeSeaterError,
+    WrongLoopError,
+    in_a_line,
+)
 from vibeseater.inputs import EventDraft
 from vibeseater.models import Event
 from vibeseater.settings import Settings
@@ -29,7 +36,7 @@ from vibeseater.store.backend import Backend, identify, settle
 from vibeseater.store.commit import AnswerLostError, Commit, Outcome, commit_group, to_stored_event
 from vibeseater.store.eager import begin
 from vibeseater.store.insertion import OneInsert, Stored, insert_prepared, prepare_one
-from vibeseater.store.pool import CONNECTION_LOST, Connection, connect, hang_up, in_a_line
+from vibeseater.store.pool import CONNECTION_LOST, Connection, connect, hang_up
 from vibeseater.store.rows import find_by_ids
 
 __all__ = ["OnCommit", "Writer"]
@@ -70,6 +77,7 @@ class Writer:
         self._queued = 0
         self._queued_bytes = 0
         self._at_door: deque[asyncio.Future[None]] = deque()
+        self._entering = 0  # were let in and did not run yet
         self._connection: Connection | None = None
         self._backend: Backend | None = None
         self._insert_one: OneInsert | None = None
@@ -93,7 +101,7 @@ class Writer:
                 "This VibeSeater was connected in another event loop; the event was not stored. "
                 "Call `await vibeseater.connect()` in this one."
             )
-        while (self._queued >= MAX_QUEUED or self._queued_bytes >= MAX_QUEUED_BYTES) and not self._closed:
+        if self._at_door or self._is_full():
             await self._wait_at_door()
         if self._closed:
             raise ClosedError("This VibeSeater is closed; the event was not stored. Connect again.")
@@ -125,19 +133,28 @@ class Writer:
         if connection is not None:
             await hang_up(connection)
 
+    def _is_full(self) -> bool:
+        return self._queued + self._entering >= MAX_QUEUED or self._queued_bytes >= MAX_QUEUED_BYTES
+
     async def _wait_at_door(self) -> None:
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        turn: asyncio.Future[None] = self._loop.create_future()
         self._at_door.append(turn)
         try:
             await turn
-        finally:
-            if turn in self._at_door:
-                self._at_door.remove(turn)
+        except asyncio.CancelledError:
+            if turn.cancelled():  # it stays among the others until it is passed over
+                raise
+            self._entering -= 1  # it had its place already: the next one takes it
+            self._open_door()
+            raise
+        self._entering -= 1
 
     def _open_door(self) -> None:
-        while self._at_door:
+        """Let in as many as there is room for, in the order they came; all of them at the end."""
+        while self._at_door and (self._closed or not self._is_full()):
             turn = self._at_door.popleft()
             if not turn.done():
+                self._entering += 1
                 turn.set_result(None)
 
     def _begin_alone(self, waiting: _Waiting, prepared: OneInsert) -> None:
@@ -206,8 +223,7 @@ class Writer:
                     self._queues[stream_id] = queue  # at the end: the others come first next time
                 if len(group) >= MAX_GROUP or size >= MAX_GROUP_BYTES:
                     break
-        if self._at_door and self._queued < MAX_QUEUED and self._queued_bytes < MAX_QUEUED_BYTES:
-            self._open_door()
+        self._open_door()
         return group
 
     async def _commit(self, group: list[_Waiting], failure: BaseException | None = None) -> None:
@@ -291,7 +307,7 @@ class Writer:
                 # At least twice: a first answer may be lost because this process stood still, not the server.
                 if tries > 1 and self._loop.time() + pause > deadline:
                     raise _gave_up(self._settings.failover_timeout, error, doubtful=bool(unsettled)) from error
-                _log.warning("PostgreSQL is away (%s); trying again in %.2f s", error or type(error).__name__, pause)
+                _log.warning("PostgreSQL is away (%s); trying again in %.2f s", in_a_line(error), pause)
             else:
                 self._away = False
                 return commit
