@@ -24,7 +24,7 @@ async def test_a_consumer_that_does_not_read_costs_a_bounded_buffer(
         most = 0
         for number in range(10):
             await asyncio.gather(*(seater.events.create_event(**item(stream, number)) for _ in range(40)))
-            most = max(most, feed._buffered + sum(map(len, feed._early.values())))
+            most = max(most, feed._buffered + sum(len(run.events) for run in feed._early.values()))
         await eventually(lambda: feed.stats.overflows > 0)
         assert most <= 50 + 50 + 40
         assert feed.stats.lag > 0
@@ -34,6 +34,20 @@ async def test_a_consumer_that_does_not_read_costs_a_bounded_buffer(
         made = await seater.events.create_event(**item(stream))
         assert await take(feed, 1) == [made]
         assert feed.stats.refilled == refilled
+
+
+async def test_large_events_fill_the_buffer_sooner(
+    seater: VibeSeater, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The buffer is bounded in bytes too; what did not fit is read from PostgreSQL."""
+    monkeypatch.setattr(live, "MAX_BUFFERED_BYTES", 100_000)
+    async with seater.subscribe(stream) as feed:
+        for _ in range(20):
+            await seater.events.create_event(stream_id=stream, event_type="t", content={"text": "x" * 20_000})
+            assert feed._buffered_bytes <= 100_000
+        await eventually(lambda: feed.stats.overflows > 0)
+        assert positions(await take(feed, 20)) == list(range(1, 21))
+        assert feed._buffered_bytes == 0
 
 
 async def test_a_message_larger_than_the_buffer_is_read_from_postgresql(
@@ -116,5 +130,5 @@ async def test_memory_does_not_grow_with_what_is_not_read(seater: VibeSeater, st
     after = await more()
     assert after - before < 20_000_000
     for feed in feeds:
-        assert feed._buffered + sum(map(len, feed._early.values())) <= 2 * live.MAX_BUFFERED
+        assert feed._buffered + sum(len(run.events) for run in feed._early.values()) <= 2 * live.MAX_BUFFERED
         await feed.aclose()

@@ -20,6 +20,7 @@ from vibeseater.errors import (
     WrongLoopError,
 )
 from vibeseater.store import pool
+from vibeseater.streaming import Streaming
 
 
 async def test_a_postgresql_that_nobody_answers_at_is_told(redis_url: str) -> None:
@@ -222,3 +223,20 @@ async def test_an_absence_that_lasts_is_told(
             await seater.events.list_events(stream)
         await throwaway_postgres.start()
         assert (await seater.events.create_event(**values)).stream_seq == 1
+
+
+async def test_a_part_that_fails_to_close_keeps_no_other_open(
+    database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What went wrong while closing is raised, once everything else is closed."""
+
+    async def fail(_: Streaming) -> None:
+        raise OSError("a worker can't be ended")
+
+    monkeypatch.setattr(Streaming, "aclose", fail)
+    seater = await vibeseater.connect(database_url, redis_url)
+    with pytest.raises(OSError, match="a worker can't be ended"):
+        await seater.close()
+    with pytest.raises(ClosedError):
+        await seater.streams.list_streams()
+    await seater.close()

@@ -218,6 +218,16 @@ async def test_the_queue_is_bounded_in_number(
     assert seater.events._writer.queued == 0
 
 
+async def test_callers_at_the_door_keep_their_order(
+    seater: VibeSeater, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many wait at the door, they are let in as there is room, and stored in the order in which they came."""
+    monkeypatch.setattr(writer, "MAX_QUEUED", 10)
+    tasks = [create(seater, stream, number) for number in range(500)]
+    assert [event.stream_seq for event in await asyncio.gather(*tasks)] == list(range(1, 501))
+    assert seater.events._writer._entering == 0
+
+
 async def test_the_queue_is_bounded_in_bytes(
     seater: VibeSeater, stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -154,7 +154,7 @@ def test_a_large_commit_is_cut_into_messages_of_bounded_size() -> None:
 
 def runs(topic: Topic, *created: Created) -> list[list[int]]:
     """The positions of the runs that a message of these events is taken apart into."""
-    return [[event.stream_seq for event in run] for run in runs_of(topic, message_of(*created))]
+    return [[event.stream_seq for event in run.events] for run in runs_of(topic, message_of(*created))]
 
 
 def test_a_message_with_gaps_is_taken_apart_into_runs() -> None:

@@ -16,10 +16,9 @@ from typing import Protocol
 import msgspec
 
 from vibeseater import telemetry
-from vibeseater.broadcast.incoming import runs_of
+from vibeseater.broadcast.incoming import Run, runs_of
 from vibeseater.broadcast.listener import Listener, OnMessage
 from vibeseater.errors import VibeSeaterError
-from vibeseater.models import Event
 from vibeseater.topics import Topic
 
 __all__ = ["Hub", "Watcher"]
@@ -38,7 +37,7 @@ class Watcher(Protocol):
 
     tail: int
 
-    def receive(self, events: tuple[Event, ...]) -> None:
+    def receive(self, run: Run) -> None:
         """A message came: events of one commit, in order, without a gap."""
 
     def counted(self, counter: int | None, tail: int) -> None:
@@ -129,9 +128,9 @@ class Hub:
             _log.warning("A message on %s is not ours (%s); it is passed over", topic, error)
             telemetry.execute(("vibeseater", "hub", "garbage"), {"count": 1}, {"topic": str(topic)})
             return
-        for events in runs:
+        for run in runs:
             for watcher in watchers:
-                watcher.receive(events)
+                watcher.receive(run)
 
     async def _check(self) -> None:
         """Once a second: counters from PostgreSQL, a look at the link to Redis."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -10,10 +11,17 @@ from vibeseater.models import Event
 from vibeseater.topics import Topic
 from vibeseater.wire import decode_frame
 
-__all__ = ["runs_of"]
+__all__ = ["Run", "runs_of"]
 
 
-def runs_of(topic: Topic, message: bytes) -> list[tuple[Event, ...]]:
+class Run(NamedTuple):
+    """Events whose positions follow each other, and the bytes of the message that brought them. Shared by all feeds."""
+
+    events: tuple[Event, ...]
+    size: int
+
+
+def runs_of(topic: Topic, message: bytes) -> list[Run]:
     """The events of a message in runs without a gap, in order; one run, nearly always.
 
     A commit that was resumed on a new connection may have a gap, where another process came between.
@@ -26,7 +34,7 @@ def runs_of(topic: Topic, message: bytes) -> list[tuple[Event, ...]]:
     if not events:
         return []
     if positions == list(range(positions[0], positions[0] + len(positions))):
-        return [events]
+        return [Run(events, len(message))]
     runs: list[list[Event]] = []
     last = None
     for position, event in sorted(dict(zip(positions, events, strict=True)).items()):
@@ -34,7 +42,7 @@ def runs_of(topic: Topic, message: bytes) -> list[tuple[Event, ...]]:
             runs.append([])
         runs[-1].append(event)
         last = position
-    return [tuple(run) for run in runs]
+    return [Run(tuple(run), len(message) // len(runs)) for run in runs]
 
 
 def _position(topic: Topic, event: Event) -> int:

@@ -34,6 +34,7 @@ class Lane:
         self._queue: deque[Message] = deque()
         self._queued_bytes = 0
         self._sending: asyncio.Task[None] | None = None
+        self._sent = asyncio.Event()  # set at each sending, for who waits for room
         self._failing = False
 
     @property
@@ -57,7 +58,8 @@ class Lane:
     async def room(self) -> None:
         """Wait while much is queued."""
         while self._sending is not None and self._queued_bytes > MAX_SENT_BYTES:
-            await asyncio.wait([self._sending])
+            self._sent.clear()
+            await self._sent.wait()
 
     async def close(self) -> None:
         """Send what is queued, for two seconds at most."""
@@ -79,8 +81,10 @@ class Lane:
                     size += len(item[1])
                 self._queued_bytes -= size
                 await self._send(batch)
+                self._sent.set()
         finally:
             self._sending = None
+            self._sent.set()
 
     async def _send(self, batch: Sequence[Message]) -> None:
         started = perf_counter()

@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from vibeseater import telemetry
 from vibeseater.broadcast.hub import Hub
+from vibeseater.broadcast.incoming import Run
 from vibeseater.errors import ClosedError, FeedError, PositionAheadError, UnreachableError
 from vibeseater.feeds.base import Feed, FeedState
 from vibeseater.feeds.since import Since, resolve_since
@@ -32,6 +33,9 @@ _log = logging.getLogger(__name__)
 
 MAX_BUFFERED = 10_000
 """Events that a feed keeps for its consumer before it drops them and reads them again later."""
+
+MAX_BUFFERED_BYTES = 32 << 20
+"""The same in bytes of messages, for events that are large."""
 
 MAX_EARLY = 256
 """Messages that are held because something before them is missing; they hold about MAX_BUFFERED events at most."""
@@ -53,9 +57,9 @@ class LiveFeed(Feed):
         self._hub = hub
         self._since = since
         self._by_stream = topic.kind == "stream"
-        self._buffer: deque[Sequence[Event]] = deque()
-        self._buffered = 0
-        self._early: dict[int, Sequence[Event]] = {}  # by first position
+        self._buffer: deque[Run] = deque()
+        self._buffered = self._buffered_bytes = 0
+        self._early: dict[int, Run] = {}  # by first position
         self._reorder_timer: asyncio.TimerHandle | None = None
         self._overdue = False  # what belongs before the early messages did not come in time
         self._counter = 0  # the highest position that is known, or said, to be stored
@@ -118,27 +122,30 @@ class LiveFeed(Feed):
 
     # What the Hub calls.
 
-    def receive(self, events: tuple[Event, ...]) -> None:
+    def receive(self, run: Run) -> None:
         """Take a message: into the buffer, among the early ones, or away."""
+        events, size = run
         if self._by_stream:
             first, last = events[0].stream_seq, events[-1].stream_seq
         else:
             first, last = events[0].source_seq or 0, events[-1].source_seq or 0
         if first == self.tail + 1 and last - first + 1 == len(events) and self._opened:
-            if self._buffered + len(events) <= MAX_BUFFERED:  # as `_append` does: this is done a million times a second
-                self._buffer.append(events)
+            # As `_append` does: this is done a million times a second.
+            if self._buffered + len(events) <= MAX_BUFFERED and self._buffered_bytes + size <= MAX_BUFFERED_BYTES:
+                self._buffer.append(run)
                 self._buffered += len(events)
+                self._buffered_bytes += size
                 self.tail = last
                 if last > self._counter:
                     self._counter = last
             else:
-                self._append(events, last)
+                self._append(run, last)
             if self._early:
                 self._take_early()
         elif last <= self.tail:
             self._stats.duplicates += len(events)
         else:
-            self._hold(first, events)
+            self._hold(first, run)
             if first <= self.tail and self._opened:
                 self._take_early()
         self._wake.set()
@@ -164,13 +171,14 @@ class LiveFeed(Feed):
         self._let_go()
         self._wake.set()
 
-    def _append(self, events: Sequence[Event], last: int) -> None:
-        if self._buffered + len(events) > MAX_BUFFERED:
+    def _append(self, run: Run, last: int) -> None:
+        if self._buffered + len(run.events) > MAX_BUFFERED or self._buffered_bytes + run.size > MAX_BUFFERED_BYTES:
             self._overflow()
             self._counter = max(self._counter, last)
             return
-        self._buffer.append(events)
-        self._buffered += len(events)
+        self._buffer.append(run)
+        self._buffered += len(run.events)
+        self._buffered_bytes += run.size
         self.tail = last
         if last > self._counter:
             self._counter = last
@@ -178,18 +186,20 @@ class LiveFeed(Feed):
     def _overflow(self) -> None:
         """Forget the buffer; the events in it are read again when the consumer gets there."""
         if self._buffer:
-            self.tail = self._position_of(self._buffer[0][0]) - 1
+            self.tail = self._position_of(self._buffer[0].events[0]) - 1
         self._buffer.clear()
         self._early.clear()
-        self._buffered = 0
+        self._buffered = self._buffered_bytes = 0
         self._stats.overflows += 1
 
-    def _hold(self, first: int, events: Sequence[Event]) -> None:
-        held = self._early.get(first, ())
-        if len(events) > len(held) and (
-            held or (len(self._early) < MAX_EARLY and sum(map(len, self._early.values())) < MAX_BUFFERED)
-        ):
-            self._early[first] = events
+    def _hold(self, first: int, run: Run) -> None:
+        held = self._early.get(first)
+        if held is not None and len(run.events) > len(held.events):
+            self._early[first] = run
+        elif held is None and len(self._early) < MAX_EARLY:
+            others = self._early.values()
+            if sum(len(it.events) for it in others) < MAX_BUFFERED and sum(it.size for it in others) < MAX_BUFFERED_BYTES:
+                self._early[first] = run
         self._await_missing()
 
     def _await_missing(self) -> None:
@@ -206,7 +216,7 @@ class LiveFeed(Feed):
         for first in sorted(self._early):
             if first not in self._early:
                 break  # the buffer overflowed, and all was dropped
-            events = self._early[first]
+            events, size = self._early[first]
             kept = [event for event in events if self._position_of(event) > self.tail]
             positions = [self._position_of(event) for event in kept]
             if positions != list(range(self.tail + 1, self.tail + 1 + len(kept))):
@@ -214,7 +224,7 @@ class LiveFeed(Feed):
             del self._early[first]
             self._stats.duplicates += len(events) - len(kept)
             if kept:
-                self._append(kept, positions[-1])
+                self._append(Run(tuple(kept), size), positions[-1])
         if not self._early:
             self._overdue = False
 
@@ -231,8 +241,9 @@ class LiveFeed(Feed):
         buffer, wake, stats, position_of = self._buffer, self._wake, self._stats, self._position_of
         while True:
             if buffer and self._index >= len(self._current) and not self._closed:
-                events: Sequence[Event] = buffer.popleft()
+                events, size = buffer.popleft()
                 self._buffered -= len(events)
+                self._buffered_bytes -= size
                 self.position = position_of(events[-1])
                 stats.delivered += len(events)
                 yield events
@@ -260,8 +271,9 @@ class LiveFeed(Feed):
     async def _next(self) -> Sequence[Event] | None:
         while not self._closed:
             if self._buffer:
-                events = self._buffer.popleft()
+                events, size = self._buffer.popleft()
                 self._buffered -= len(events)
+                self._buffered_bytes -= size
                 return events
             if not self._opened:
                 self._check_started()

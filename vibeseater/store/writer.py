@@ -101,7 +101,7 @@ class Writer:
                 "This VibeSeater was connected in another event loop; the event was not stored. "
                 "Call `await vibeseater.connect()` in this one."
             )
-        if self._at_door or self._is_full():
+        if not self._closed and (self._at_door or self._is_full()):
             await self._wait_at_door()
         if self._closed:
             raise ClosedError("This VibeSeater is closed; the event was not stored. Connect again.")
