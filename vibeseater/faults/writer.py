@@ -34,8 +34,10 @@ class WriterSpec(msgspec.Struct, frozen=True, kw_only=True):
         callers: how many calls may be under way at once.
         pause: seconds that a caller waits between calls, on average.
         batches, cancelled, invalid: the share of calls that are batches, that are cancelled, that can't succeed.
+        external_ids: the share of calls whose events have external_ids.
         padding: bytes of text in each event's content.
         limit: events after which it ends by itself; None for no limit.
+        brief: whether it notes once in a while how many events were acknowledged, in place of every call.
     """
 
     name: str
@@ -48,8 +50,13 @@ class WriterSpec(msgspec.Struct, frozen=True, kw_only=True):
     batches: float = 0.1
     cancelled: float = 0.05
     invalid: float = 0.02
+    external_ids: float = 0.4
     padding: int = 0
     limit: int | None = None
+    brief: bool = False
+
+
+_BRIEF_EVERY = 5000
 
 
 def content_of(token: str, padding: int = 0) -> dict[str, Any]:
@@ -66,20 +73,30 @@ class _Writer:
         self._journal = Journal(Path(spec.journal))
         self._calls = 0
         self._written = 0
+        self._acknowledged = 0
         # A writer that comes back after its death must not use the tokens of its former life.
         self._life = f"{spec.name}.{uuid7().hex[-8:]}"
 
     async def run(self) -> None:
         """Until it is told to stop, or has written its limit."""
         await asyncio.gather(*(self._calling() for _ in range(self._spec.callers)))
+        if self._spec.brief:
+            self._journal.write({"acknowledged": self._acknowledged})
 
     async def _calling(self) -> None:
         while not self._stop.is_set():
             if self._spec.limit is not None and self._written >= self._spec.limit:
                 return
-            await self._one_call()
+            await (self._one_call_in_brief() if self._spec.brief else self._one_call())
             if self._spec.pause:
                 await asyncio.sleep(self._random.uniform(0, 2 * self._spec.pause))
+
+    async def _one_call_in_brief(self) -> None:
+        self._written += 1  # before: the others are not to write this one too
+        [event] = await self._call(self._items(1), batch=False)
+        self._acknowledged += 1
+        if self._acknowledged % _BRIEF_EVERY == 0:
+            self._journal.write({"acknowledged": self._acknowledged, "id": event.id})
 
     async def _one_call(self) -> None:
         chance = self._random.random
@@ -102,7 +119,7 @@ class _Writer:
     def _items(self, number: int) -> list[Item]:
         chance = self._random.random
         invalid = number == 1 and chance() < self._spec.invalid
-        with_ids, shared = chance() < 0.4, chance() < 0.4
+        with_ids, shared = chance() < self._spec.external_ids, chance() < 0.4
         items = []
         for _ in range(number):
             token = self._token()
