@@ -43,6 +43,7 @@ class VibeSeater:
         events: create events, read them, count them.
         streaming: start, pause, resume, stop ingestion.
         hub: the one Redis listener of this process.
+        publisher: what sends this process's events to Redis.
         pool: the connections to PostgreSQL.
         redis: a client for commands.
         settings: what it was connected with (URLs of the embedded servers filled in).
@@ -52,6 +53,7 @@ class VibeSeater:
     pool: Pool
     redis: Redis | RedisCluster
     hub: Hub
+    publisher: Publisher
     streams: StreamStore
     sources: Sources
     events: EventLog
@@ -94,15 +96,15 @@ class VibeSeater:
         self.pool = Pool(settings)
         closing.push_async_callback(self.pool.close)
         await self.pool.open()
-        publisher = Publisher(self.redis, settings)
-        closing.push_async_callback(publisher.close)
+        self.publisher = Publisher(self.redis, settings)
+        closing.push_async_callback(self.publisher.close)
         self.hub = Hub(
             lambda *to: make_listener(self.redis, settings, *to),
             lambda topics: counters(self.pool, topics),
         )
         closing.push_async_callback(self.hub.close)
         self.streams = StreamStore(self.pool)
-        self.events = EventLog(self.pool, publisher)
+        self.events = EventLog(self.pool, self.publisher)
         closing.push_async_callback(self.events.close)
         self.sources = Sources(self.pool, self.streams, validate_config, settings.max_content_bytes, events=self.events)
         closing.push_async_callback(self.sources.aclose)

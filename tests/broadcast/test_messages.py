@@ -250,8 +250,7 @@ async def test_a_frozen_redis_holds_no_writer_up(
             large = [item(stream, content={"n": number, "text": "x" * 5_000}) for number in range(100)]
             made = [await seater.events.create_event(**one) for one in large]
             assert time.monotonic() - began < 5
-            assert seater._publisher is not None
-            waiting = seater._publisher.queued
+            waiting = seater.publisher.queued
             assert 0 < waiting <= 20
             await eventually(lambda: sum(failed) > 0)
         finally:
