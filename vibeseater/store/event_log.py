@@ -16,7 +16,8 @@ from vibeseater.inputs import EventDraft, check_limit, draft_event
 from vibeseater.models import Event, EventBatch, Source, Stream
 from vibeseater.store.batch import write_batch
 from vibeseater.store.commit import Within
-from vibeseater.store.dataframe import events_to_dataframe
+from vibeseater.store.columns import read_columns
+from vibeseater.store.dataframe import to_frame
 from vibeseater.store.pool import Pool
 from vibeseater.store.reads import EventReads
 from vibeseater.store.statistics import EventStatistics
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["EventLog", "Publish"]
 
-_PAGE = 20_000  # events a query, where all of a stream is read
 
 
 class Publish(Protocol):
@@ -66,7 +66,8 @@ class EventLog(EventReads, EventStatistics):
         Args:
             stream_id: its stream, or the stream's id.
             event_type: what kind of thing, such as `rss_item`.
-            content: a JSON object, at most `max_content_bytes` (256 KiB) encoded.
+            content: a JSON object, at most `max_content_bytes` (256 KiB) encoded. Times, UUIDs, Decimals and bytes
+                (as base64) in it are stored as text, keys that are numbers too; the event returned shows them so.
             source_id: where it comes from.
             occurred_at: when it happened, with a time zone; now, where it is left out.
             external_id: the source's own id. In each stream it is stored once for each source: a second call
@@ -186,17 +187,12 @@ class EventLog(EventReads, EventStatistics):
         """
         if limit is not None:
             check_limit(limit, largest=2**63 - 1)
-        events: list[Event] = []
-        while limit is None or len(events) < limit:
-            wanted = _PAGE if limit is None else min(_PAGE, limit - len(events))
-            page = await self.list_events(
-                stream, start, end, source, event_type, search, limit=wanted, order="oldest",
-                after=events[-1].stream_seq if events else None,
-            )  # fmt: skip
-            events += page
-            if len(page) < wanted:
-                break
-        return events_to_dataframe(events)
+        stream_id = to_id("stream", stream)
+        where = _Where()
+        where.add("e.stream_id = {}", stream_id)
+        _add_filters(where, start=start, end=end, source=source, event_type=event_type, search=search)
+        pages = [page async for page in read_columns(self._pool, str(where), where.parameters, limit)]
+        return to_frame(stream_id, pages)
 
     async def close(self) -> None:
         """Store what is under way, then stop."""

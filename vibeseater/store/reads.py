@@ -14,9 +14,12 @@ from vibeseater.store.positions import position_at
 from vibeseater.store.rows import COLUMNS, to_event, to_events
 from vibeseater.topics import Topic
 
-__all__ = ["EventReads", "Order"]
+__all__ = ["NO_SOURCE", "EventReads", "Order"]
 
 Order = Literal["newest", "oldest"]
+
+NO_SOURCE: Literal["none"] = "none"
+"""As `list_events(source=…)`: events that belong to no source, such as those that were made by hand."""
 
 _BY_ID = f"SELECT {COLUMNS} FROM events e WHERE e.id = $1 LIMIT 1"
 
@@ -81,7 +84,7 @@ class EventReads:
 
         Args:
             start, end: when they occurred, `start <= occurred_at < end`.
-            source: only of this source.
+            source: only of this source; `"none"` (`NO_SOURCE`) for events that belong to none.
             event_type: only of this type.
             search: words that stand in the content: all of them; `"a phrase"`, `or` and `-not` as in a web search.
             after, before: only positions (`stream_seq`) above `after` and below `before`.
@@ -128,7 +131,7 @@ class EventReads:
         return events
 
     async def get_recent_events(
-        self, stream: Stream | UUID | str, seconds: float | str = 60, limit: int = 1000
+        self, stream: Stream | UUID | str, seconds: float | str = 60, limit: int = 100_000
     ) -> list[Event]:
         """Events that were stored within the last `seconds` (or `"5m"`), newest first, at most `limit`."""
         stream_id = to_id("stream", stream)
@@ -157,7 +160,9 @@ def _add_filters(
         where.add("e.occurred_at >= {}", check_time("start", start))
     if end is not None:
         where.add("e.occurred_at < {}", check_time("end", end))
-    if source is not None:
+    if source == NO_SOURCE:
+        where.conditions.append("e.source_id IS NULL")
+    elif source is not None:
         where.add("e.source_id = {}", to_id("source", source))
     if event_type is not None:
         where.add("e.event_type = {}", check_text("event_type", event_type, 200))
