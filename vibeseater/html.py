@@ -10,7 +10,8 @@ __all__ = ["HIDDEN", "card", "escape", "printable", "table"]
 
 _LONGEST = 500  # characters of one value that a card shows
 
-# Characters that reorder or hide the text around them; shown as their code point instead.
+# Characters that reorder or hide the text around them; shown as their code point instead. The joiners U+200C and U+200D
+# are not among them: Persian and emoji are written with them, and they move nothing.
 HIDDEN = {
     code: f"\\u{code:04x}"
     for code in (
@@ -20,7 +21,9 @@ HIDDEN = {
         *range(0x0E, 0x20),
         *range(0x7F, 0xA0),
         0x061C,
-        *range(0x200B, 0x2010),
+        0x200B,
+        0x200E,
+        0x200F,
         *range(0x2028, 0x202F),
         *range(0x2060, 0x2070),
         0xFEFF,

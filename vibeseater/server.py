@@ -30,6 +30,10 @@ from tornado.web import RedirectHandler, RequestHandler
 
 from vibeseater.errors import InputError, ServerError, SettingsError
 from vibeseater.ingest import Ingest
+
+# The pages' components name the scripts that /static serves: a process that did not import them would answer 404 for
+# the scripts of a page that another process made.
+from vibeseater.views import pages as _pages  # noqa: F401
 from vibeseater.views import runtime
 
 if TYPE_CHECKING:
@@ -253,7 +257,7 @@ def serve_in_processes(number: int, work: Callable[[bool], None]) -> int:
     """
     if not hasattr(os, "fork") or sys.platform == "darwin":  # macOS's frameworks don't survive a fork
         raise InputError("num-procs", number, "several processes need Linux", "Leave it out")
-    children = {_forked(lambda: work(index == 0)): time.monotonic() for index in range(number)}  # noqa: B023 - at once
+    children: dict[int, float] = {}
     ended_by: list[int] = []
     code = 0
 
@@ -261,8 +265,19 @@ def serve_in_processes(number: int, work: Callable[[bool], None]) -> int:
         ended_by.append(signal_number)
         _signal_all(children)
 
+    def add(first: bool) -> None:
+        # A signal that comes while a child is being made waits until the child is known, so that it is ended too.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+        try:
+            if not ended_by:
+                children[_forked(lambda: work(first))] = time.monotonic()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+
     for name in _ENDING:
         signal.signal(name, end)
+    for index in range(number):
+        add(index == 0)
     while children:
         child, status = os.wait()
         lived = time.monotonic() - children.pop(child)
@@ -272,7 +287,7 @@ def serve_in_processes(number: int, work: Callable[[bool], None]) -> int:
             _log.error(
                 "server process %d ended (%d); another takes its place", child, os.waitstatus_to_exitcode(status)
             )
-            children[_forked(lambda: work(False))] = time.monotonic()
+            add(first=False)
         else:  # it can't start, and has said why
             code = 1
             _signal_all(children)
@@ -291,8 +306,9 @@ def _forked(work: Callable[[], None]) -> int:
         return child
     code = 1
     try:
-        for name in _ENDING:  # one that is forked late has its parent's handlers
+        for name in _ENDING:  # it was born with its parent's handlers, and with the signals blocked
             signal.signal(name, signal.default_int_handler if name == signal.SIGINT else signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
         work()
         code = 0
     except SystemExit as ended:

@@ -11,6 +11,8 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from typing import NamedTuple
 
+import psutil
+
 PATIENCE = 60.0  # seconds that a test waits for what should come at once, on a machine that is busy
 
 
@@ -94,6 +96,9 @@ class Commands:
             yield Running(process)
         finally:
             if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    parent = psutil.Process(process.pid)
+                    for one in (*parent.children(recursive=True), parent):  # the children hold its stdout, too
+                        with contextlib.suppress(psutil.NoSuchProcess):
+                            one.kill()
             await process.communicate()

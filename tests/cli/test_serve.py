@@ -7,6 +7,7 @@ import contextlib
 import signal
 import socket
 import time
+import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -202,3 +203,34 @@ async def test_it_opens_the_browser_unless_told_not_to(commands: Commands, tmp_p
     assert (done.code, done.err) == (0, "")
     if wanted:
         child.kill()
+
+
+async def test_every_process_has_the_scripts_of_pages_that_another_made(commands: Commands) -> None:
+    """Whichever process is asked for them has them, also before it made a page."""
+    async with served(commands, "--num-procs", "2") as (server, url):
+        bundle = f"{url}/static/extensions/panel-material-ui/panel-material-ui.bundle.js"
+        # Each question comes over a connection of its own, so that it reaches either process.
+        answers = [(await _get(bundle))[0] for _ in range(12)]
+        await server.done(send=signal.SIGTERM)
+    assert answers == [200] * 12
+
+
+async def test_a_signal_while_the_processes_are_being_made_leaves_none(commands: Commands) -> None:
+    """Ended as soon as the first of many is there, it ends all."""
+    mark = f"{uuid.uuid4().hex}.example"
+    async with commands.start(
+        "serve", "--no-browser", "--port", "0", "--num-procs", "6", "--allow-origin", mark
+    ) as server:
+        parent = psutil.Process(server.process.pid)
+        while not parent.children():  # noqa: ASYNC110 - nobody tells of it
+            await asyncio.sleep(0)
+        done = await server.done(send=signal.SIGTERM)
+    assert done.code == 0
+    left = [one for one in psutil.process_iter() if mark in _command(one)]
+    assert left == []
+
+
+def _command(process: psutil.Process) -> list[str]:
+    with contextlib.suppress(psutil.Error):
+        return list(process.cmdline())
+    return []

@@ -58,7 +58,9 @@ def test_no_cell_becomes_a_tag(columns: list[str], rows: list[list[str]]) -> Non
 def test_printable_text_hides_nothing(text: str) -> None:
     """No control or direction character is left, and plain text stays as it is."""
     shown = html.printable(text)
-    assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]", shown)
+    assert not re.search(
+        "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]", shown
+    )
     if text.isascii() and text.isprintable() and len(text) <= 500:
         assert shown == text
 
@@ -66,6 +68,12 @@ def test_printable_text_hides_nothing(text: str) -> None:
 def test_direction_tricks_become_visible() -> None:
     """A right-to-left override is shown as its code point, and turns nothing around."""
     assert html.printable("invoice\u202egpj.exe") == "invoice\\u202egpj.exe"
+
+
+def test_joiners_stay() -> None:
+    """Persian words and emoji that are written with joiners stay as they are."""
+    for text in ("می\u200cخواهم", "👩\u200d🚀"):
+        assert html.printable(text) == text
 
 
 def test_long_values_are_cut() -> None:
