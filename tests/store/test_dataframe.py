@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import asyncpg
 import pandas as pd
 import pytest
 
 from tests.engine import item
 from vibeseater import VibeSeater
-from vibeseater.errors import InputError
-from vibeseater.store import event_log
+from vibeseater.errors import InputError, ServerError
+from vibeseater.store import columns
 from vibeseater.store.dataframe import COLUMNS
 
 START = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -95,9 +96,12 @@ async def test_a_frame_is_read_page_by_page(seater: VibeSeater, monkeypatch: pyt
     """However many pages it takes, each event is there once; without a limit, all of them."""
     stream = await seater.streams.create_stream(title="A")
     await seater.events.create_events_batch(item(stream, n) for n in range(25))
-    monkeypatch.setattr(event_log, "_PAGE", 10)
+    monkeypatch.setattr(columns, "FIRST_PAGE", 3)
+    monkeypatch.setattr(columns, "LARGEST_PAGE", 10)
     assert list((await seater.events.to_dataframe(stream))["stream_seq"]) == list(range(1, 26))
-    assert list((await seater.events.to_dataframe(stream, limit=12))["stream_seq"]) == list(range(1, 13))
+    for limit in (1, 3, 12, 13, 25, 26):
+        frame = await seater.events.to_dataframe(stream, limit=limit)
+        assert list(frame["stream_seq"]) == list(range(1, min(limit, 25) + 1))
     await seater.pool.execute("DELETE FROM events WHERE stream_seq BETWEEN 5 AND 22")
     assert list((await seater.events.to_dataframe(stream))["stream_seq"]) == [1, 2, 3, 4, 23, 24, 25]
 
@@ -108,3 +112,29 @@ async def test_a_limit_that_is_none_is_refused(seater: VibeSeater, limit: Any) -
     stream = await seater.streams.create_stream(title="A")
     with pytest.raises(InputError, match=r"^limit="):
         await seater.events.to_dataframe(stream, limit=limit)
+
+
+async def test_events_that_differ_in_size_are_read_in_pages_that_fit(
+    seater: VibeSeater, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Small ones many at a time, large ones few; where PostgreSQL can't build so large a value, with fewer rows."""
+    stream = await seater.streams.create_stream(title="A")
+    texts = ["x" * (30_000 if 40 <= number < 60 else 10) for number in range(100)]
+    await seater.events.create_events_batch(item(stream, content={"text": text}) for text in texts)
+    monkeypatch.setattr(columns, "FIRST_PAGE", 20)
+    monkeypatch.setattr(columns, "PAGE_BYTES", 60_000)
+    asked: list[int] = []
+    fetchrow = seater.pool.fetchrow
+
+    async def limited(query: str, *parameters: Any) -> Any:
+        asked.append(parameters[-1])
+        row = await fetchrow(query, *parameters)
+        if row is not None and row[8] is not None and len(row[8]) > 300_000:
+            raise ServerError("PostgreSQL refused") from asyncpg.ProgramLimitExceededError("too large")
+        return row
+
+    monkeypatch.setattr(seater.pool, "fetchrow", limited)
+    frame = await seater.events.to_dataframe(stream)
+    assert [content["text"] for content in frame["content"]] == texts
+    assert asked[0] == 20
+    assert min(asked) < 5

@@ -12,14 +12,14 @@ from uuid import UUID
 
 from vibeseater import telemetry
 from vibeseater.errors import InputError
-from vibeseater.inputs import EventDraft, check_limit, draft_event
+from vibeseater.inputs import EventDraft, check_limit, draft_event, to_id
 from vibeseater.models import Event, EventBatch, Source, Stream
 from vibeseater.store.batch import write_batch
-from vibeseater.store.commit import Within
 from vibeseater.store.columns import read_columns
+from vibeseater.store.commit import Within
 from vibeseater.store.dataframe import to_frame
 from vibeseater.store.pool import Pool
-from vibeseater.store.reads import EventReads
+from vibeseater.store.reads import EventReads, _add_filters, _Where
 from vibeseater.store.statistics import EventStatistics
 from vibeseater.store.writer import Writer
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["EventLog", "Publish"]
-
 
 
 class Publish(Protocol):
@@ -192,6 +191,8 @@ class EventLog(EventReads, EventStatistics):
         where.add("e.stream_id = {}", stream_id)
         _add_filters(where, start=start, end=end, source=source, event_type=event_type, search=search)
         pages = [page async for page in read_columns(self._pool, str(where), where.parameters, limit)]
+        if not pages:
+            await self.list_events(stream_id, limit=1)  # tells of a stream that is not there
         return to_frame(stream_id, pages)
 
     async def close(self) -> None:
