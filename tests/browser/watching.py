@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import panel as pn
 
-from vibeseater.views.bokeh_table import BokehTable
 from vibeseater.views.presenting import Presenter
 from vibeseater.views.runtime import shared_seater
 from vibeseater.views.session import StreamSession
 from vibeseater.views.state import StreamState
+from vibeseater.views.tasks import detached
 
 
-def watch(body: Any) -> Callable[[], Awaitable[None]]:
-    """A callback for `onload` that fills the page."""
+def watch(state: StreamState) -> Callable[[], Awaitable[None]]:
+    """A callback for `onload` that lets the state follow the stream that the page's address names."""
 
-    async def fill() -> None:
-        seater = await shared_seater()
+    async def follow() -> None:
+        seater = await detached(shared_seater())
         stream = await seater.streams.get_stream(pn.state.session_args["id"][0].decode())
-        session = StreamSession(seater, stream, StreamState(stream, cap=20), Presenter(pn.state.curdoc))
-        body.append(BokehTable(session.state, height=600))
-        pn.state.on_session_destroyed(
-            lambda _context: asyncio.get_running_loop().create_task(session.aclose()) and None
-        )
+        session = StreamSession(seater, stream, state, Presenter(pn.state.curdoc))
+        closing = []
+        pn.state.on_session_destroyed(lambda _context: closing.append(detached(session.aclose())))
         session.start()
 
-    return fill
+    return follow

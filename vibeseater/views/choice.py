@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import param
@@ -9,7 +10,15 @@ from panel.custom import JSComponent
 
 from vibeseater.views import component
 
-__all__ = ["Choice"]
+__all__ = ["Apply", "Choice", "at_once"]
+
+Apply = Callable[[Callable[[], None]], None]
+"""Runs a change that a browser asked for where nothing else touches what it changes."""
+
+
+def at_once(change: Callable[[], None]) -> None:
+    """The `Apply` of a component that stands alone."""
+    change()
 
 
 class Choice(JSComponent):

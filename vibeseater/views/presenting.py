@@ -69,7 +69,9 @@ class Presenter:
             return
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-        def locked() -> None:
+        # A coroutine, so that it runs in the loop's thread under the document's lock: Bokeh 3.10 runs plain functions
+        # in other threads, beside whatever the loop does. It ends at once: one that waits would hold the lock.
+        async def locked() -> None:
             try:
                 # Panel's hold sends all changes as one message: a third of the work of Bokeh's own.
                 with pn.io.hold(document):
@@ -81,7 +83,6 @@ class Presenter:
                 if not done.done():
                     done.set_result(None)
 
-        # The callback must end at once: one that is awaited would hold the document's lock.
         document.add_next_tick_callback(locked)
         await done
 

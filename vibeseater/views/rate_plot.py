@@ -16,7 +16,7 @@ from panel.viewable import Viewer
 from vibeseater.html import printable
 from vibeseater.views import timetext
 from vibeseater.views.axis import CalmEnd
-from vibeseater.views.choice import Choice
+from vibeseater.views.choice import Apply, Choice, at_once
 from vibeseater.views.state import StreamState
 from vibeseater.views.style import TOKENS
 from vibeseater.views.windows import WINDOWS, Series, Window
@@ -158,9 +158,9 @@ class RatePlot(Viewer):
 
     height = param.Integer(214, bounds=(100, None), doc="Pixels of the plot itself.")
 
-    def __init__(self, state: StreamState, **params: Any) -> None:
+    def __init__(self, state: StreamState, apply: Apply = at_once, **params: Any) -> None:
         super().__init__(**params)
-        self.state = state
+        self.state, self._apply = state, apply
         self._panes: weakref.WeakKeyDictionary[Any, _Drawing] = weakref.WeakKeyDictionary()
         self.choice = Choice(
             label="Time span",
@@ -177,7 +177,7 @@ class RatePlot(Viewer):
     def _on_choice(self, event: Any) -> None:
         chosen = next((window for window in WINDOWS if str(window.seconds) == event.new), None)
         if chosen is not None and chosen != self.state.window:
-            self.state.choose_window(chosen)
+            self._apply(lambda: self.state.choose_window(chosen))
 
     def _on_jump(self, event: Any, *_: Any) -> None:
         for drawing in self._panes.values():

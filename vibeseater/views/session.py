@@ -69,6 +69,7 @@ class StreamSession:
         self._task: asyncio.Task[None] | None = None
         self._side: set[asyncio.Task[None]] = set()
         self._closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         state.param.watch(self._on_filter, "source")
 
     @property
@@ -79,6 +80,7 @@ class StreamSession:
     def start(self) -> None:
         """Begin, in the running loop. Does nothing when it has begun or was closed."""
         if self._task is None and not self._closed:
+            self._loop = asyncio.get_running_loop()
             self._task = detached(_run(weakref.ref(self)), name=f"view of {self.stream.slug}")
             weakref.finalize(self, _cancel, self._task)
 
@@ -95,7 +97,11 @@ class StreamSession:
             await self._present(lambda: self.state.tick("closed"))
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run something on the side; what it raises is shown in the view."""
+        """Run something on the side; what it raises is shown in the view. May be called from any thread."""
+        loop = self._loop
+        if loop is not None and not _runs_here(loop):  # Bokeh 3.10 hands a browser's messages on in other threads
+            loop.call_soon_threadsafe(self.spawn, work)
+            return
 
         async def looked_after() -> None:
             try:
@@ -106,6 +112,14 @@ class StreamSession:
         task = detached(looked_after())
         self._side.add(task)
         task.add_done_callback(self._side.discard)
+
+    def change(self, change: Callable[[], None]) -> None:
+        """Change the state as a browser asked for, where nothing else touches it. May be called from any thread."""
+
+        async def present() -> None:
+            await self._present(change)
+
+        self.spawn(present())
 
     async def report(self, error: Exception) -> None:
         """Show an error to the person who looks, and log it."""
@@ -200,6 +214,13 @@ class StreamSession:
             rows = await events.list_events(self.stream, source=source or None, limit=state.cap)
         if state.source == source:
             await self._present(lambda: state.show(rows))
+
+
+def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
 
 
 def _cancel(task: asyncio.Task[None]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from panel.viewable import Viewer
 
-from vibeseater.views.choice import Choice
+from vibeseater.views.choice import Apply, Choice, at_once
 from vibeseater.views.state import ALL, StreamState
 
 __all__ = ["SourceFilter"]
@@ -15,12 +15,12 @@ __all__ = ["SourceFilter"]
 class SourceFilter(Viewer):
     """Radio buttons over the sources of a `StreamState`: `value` is a source's key, empty for all.
 
-    Watch `filter.choice.param.value`; by itself it narrows what `state` has at hand.
+    By itself it narrows what `state` has at hand; `apply` says where the state may be changed.
     """
 
-    def __init__(self, state: StreamState, **params: Any) -> None:
+    def __init__(self, state: StreamState, apply: Apply = at_once, **params: Any) -> None:
         super().__init__(**params)
-        self.state = state
+        self.state, self._apply = state, apply
         self.choice = Choice(
             label="Source",
             value=state.source,
@@ -46,7 +46,7 @@ class SourceFilter(Viewer):
     def _on_choice(self, event: Any) -> None:
         known = {option["value"] for option in self.choice.options}
         if event.new in known and event.new != self.state.source:
-            self.state.filter(event.new)
+            self._apply(lambda: self.state.filter(event.new))
 
     def _on_state(self, *_: Any) -> None:
         self.choice.param.update(options=self._options(), value=self.state.source)

@@ -66,9 +66,9 @@ class StreamView(Viewer):
         self.manager = SourceManager(seater, stream, self._presenter, self.session.spawn)
         self.notice = Notice(self.state)
         self.statistics = Statistics(self.state)
-        self.plot = RatePlot(self.state)
+        self.plot = RatePlot(self.state, self.session.change)
         self.sources = SourceTable(self.state)
-        self.filter = SourceFilter(self.state)
+        self.filter = SourceFilter(self.state, self.session.change)
         self.table = EventTable(self.state, height=self.height)
         self.table.on_ready(self._presenter.browser_is_ready)
 

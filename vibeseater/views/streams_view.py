@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 import time
 import weakref
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -61,6 +62,8 @@ class StreamsView(Viewer):
         self.seater = seater
         self._present = Presenter(document if self._served else None)
         self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
         self._side: set[asyncio.Task[None]] = set()
         self._list = StreamsComponent(self._on_create, sizing_mode="stretch_width", margin=0)
 
@@ -83,6 +86,10 @@ class StreamsView(Viewer):
         await self._present(lambda: self._list.param.update(streams=lines, loaded=True))
 
     def _on_create(self, title: str, url: str) -> None:
+        if self._loop is not None and threading.current_thread() is not self._thread:
+            # Bokeh 3.10 hands a browser's messages on in other threads.
+            self._loop.call_soon_threadsafe(self._on_create, title, url)
+            return
         task = detached(self._make(title, url))
         self._side.add(task)
         task.add_done_callback(self._side.discard)
@@ -112,6 +119,7 @@ class StreamsView(Viewer):
     def start(self) -> None:
         """Begin to tell the streams, in the running loop. Showing the view does this."""
         if self._task is None:
+            self._loop, self._thread = asyncio.get_running_loop(), threading.current_thread()
             self._task = detached(_keep_fresh(weakref.ref(self)))
 
     async def aclose(self) -> None:
