@@ -19,7 +19,7 @@ from vibeseater.store.columns import read_columns
 from vibeseater.store.commit import Within
 from vibeseater.store.dataframe import to_frame
 from vibeseater.store.pool import Pool
-from vibeseater.store.reads import EventReads, _add_filters, _Where
+from vibeseater.store.reads import EventReads, Where, add_filters
 from vibeseater.store.statistics import EventStatistics
 from vibeseater.store.writer import Writer
 
@@ -187,9 +187,9 @@ class EventLog(EventReads, EventStatistics):
         if limit is not None:
             check_limit(limit, largest=2**63 - 1)
         stream_id = to_id("stream", stream)
-        where = _Where()
+        where = Where()
         where.add("e.stream_id = {}", stream_id)
-        _add_filters(where, start=start, end=end, source=source, event_type=event_type, search=search)
+        add_filters(where, start=start, end=end, source=source, event_type=event_type, search=search)
         pages = [page async for page in read_columns(self._pool, str(where), where.parameters, limit)]
         if not pages:
             await self.list_events(stream_id, limit=1)  # tells of a stream that is not there

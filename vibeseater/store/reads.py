@@ -14,7 +14,7 @@ from vibeseater.store.positions import position_at
 from vibeseater.store.rows import COLUMNS, to_event, to_events
 from vibeseater.topics import Topic
 
-__all__ = ["NO_SOURCE", "EventReads", "Order"]
+__all__ = ["NO_SOURCE", "EventReads", "Order", "Where", "add_filters"]
 
 Order = Literal["newest", "oldest"]
 
@@ -34,7 +34,7 @@ SELECT EXISTS (SELECT FROM sources WHERE id = $1) OR EXISTS (SELECT FROM events 
 _SEARCH = "jsonb_to_tsvector('simple', e.content, '[\"string\", \"numeric\"]') @@ websearch_to_tsquery('simple', {})"
 
 
-class _Where:
+class Where:
     """A WHERE clause under construction: conditions, and the parameters they name."""
 
     def __init__(self) -> None:
@@ -96,9 +96,9 @@ class EventReads:
             NotFoundError: there is no such stream.
         """
         stream_id = to_id("stream", stream)
-        where = _Where()
+        where = Where()
         where.add("e.stream_id = {}", stream_id)
-        _add_filters(where, start=start, end=end, source=source, event_type=event_type, search=search)
+        add_filters(where, start=start, end=end, source=source, event_type=event_type, search=search)
         _add_positions(where, "stream_seq", after, before)
         direction = _direction(order, only_after=after is not None and before is None)
         events = await self._page(where, "stream_seq", direction, limit)
@@ -120,9 +120,9 @@ class EventReads:
     ) -> list[Event]:
         """Events of a source across all its streams; as `list_events`, the positions being `source_seq`."""
         source_id = to_id("source", source)
-        where = _Where()
+        where = Where()
         where.add("e.source_id = {}", source_id)
-        _add_filters(where, start=start, end=end, source=None, event_type=event_type, search=search)
+        add_filters(where, start=start, end=end, source=None, event_type=event_type, search=search)
         _add_positions(where, "source_seq", after, before)
         direction = _direction(order, only_after=after is not None and before is None)
         events = await self._page(where, "source_seq", direction, limit)
@@ -139,7 +139,7 @@ class EventReads:
         position = await position_at(self._pool, Topic("stream", stream_id), moment)
         return await self.list_events(stream_id, after=position, limit=limit, order="newest")
 
-    async def _page(self, where: _Where, position: str, direction: str, limit: int) -> list[Event]:
+    async def _page(self, where: Where, position: str, direction: str, limit: int) -> list[Event]:
         parameters = [*where.parameters, check_limit(limit)]
         query = (
             f"SELECT {COLUMNS} FROM events e WHERE {where} ORDER BY e.{position} {direction} LIMIT ${len(parameters)}"
@@ -147,8 +147,8 @@ class EventReads:
         return to_events(await self._pool.fetch(query, *parameters))
 
 
-def _add_filters(
-    where: _Where,
+def add_filters(
+    where: Where,
     *,
     start: datetime | str | None,
     end: datetime | str | None,
@@ -170,7 +170,7 @@ def _add_filters(
         where.add(_SEARCH, check_text("search", search, 1000))
 
 
-def _add_positions(where: _Where, column: str, after: int | None, before: int | None) -> None:
+def _add_positions(where: Where, column: str, after: int | None, before: int | None) -> None:
     for field, sign, position in (("after", ">", after), ("before", "<", before)):
         if position is not None:
             where.add(f"e.{column} {sign} {{}}", check_position(field, position))
