@@ -125,7 +125,9 @@ class Opened:
 
     async def ready(self) -> None:
         """Wait until the view has begun."""
-        await self.page.locator(".badge[data-state=LIVE], .badge[data-state=PAUSED]").wait_for()
+        await self.page.locator(
+            ".badge:is([data-state=LIVE], [data-state=IDLE], [data-state=PAUSED], [data-state=STOPPED])"
+        ).wait_for()
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ async def test_a_cell_shows_the_live_view(
     await page.locator(".jp-Cell").first.locator(".cm-content").click()
     await page.keyboard.press("Shift+Enter")
     await page.locator(f"[data-event-id='{before.id}']").wait_for(timeout=60_000)
-    await page.locator(".badge[data-state=LIVE]").wait_for()
+    await page.locator(".badge[data-state=IDLE]").wait_for()
     event = await beside.events.create_event(
         stream_id=stream.id, source_id=source.id, event_type="n", content={"title": "after <b>all</b>"}
     )

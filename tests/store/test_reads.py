@@ -14,6 +14,7 @@ from tests.engine import item, positions
 from vibeseater import VibeSeater
 from vibeseater.errors import InputError, NotFoundError
 from vibeseater.models import Event, Source, Stream
+from vibeseater.store.reads import NO_SOURCE
 
 START = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -100,6 +101,7 @@ async def test_filters_go_together(seater: VibeSeater, told: Told) -> None:
         return positions(await seater.events.list_events(told.stream, order="oldest", **more))
 
     assert await read(source=told.news) == await read(source=told.news.id) == [1, 4, 7, 10]
+    assert await read(source=NO_SOURCE) == [3, 6, 9]
     assert await read(event_type="b") == [2, 4, 6, 8, 10]
     assert await read(source=told.news, event_type="b") == [4, 10]
     assert await read(start=START + timedelta(minutes=7)) == [1, 2, 3]

@@ -9,12 +9,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.servers import eventually
 from vibeseater.models import Stream
 from vibeseater.seater import VibeSeater
+from vibeseater.views import watch
 from vibeseater.views.session import StreamSession
 from vibeseater.views.state import StreamState
+from vibeseater.views.streams_view import StreamsView
 from vibeseater.views.watch import stream_now, streams_and_rates
+from vibeseater.views.windows import WINDOWS
 
 
 async def _opened(seater: VibeSeater, stream: Stream, **options: Any) -> StreamSession:
@@ -46,7 +51,7 @@ async def test_what_is_stored_and_what_comes_are_joined(seater: VibeSeater) -> N
     await eventually(lambda: state.total == 63 and _positions(state)[0] == 63)
     assert _positions(state) == list(range(63, 0, -1))
     await eventually(lambda: state.sources and state.sources[0]["total"] == 63)
-    assert state.badge == "LIVE"
+    assert state.badge == "IDLE"
     await session.aclose()
     assert state.badge == "STALE"
 
@@ -227,3 +232,50 @@ async def test_the_rates_of_all_streams_are_told_from_their_counters(seater: Vib
         return (await streams_and_rates(seater))[1] == {moving.id: 12 / 60}
 
     await eventually(counted, interval=0.1)
+
+
+async def test_a_longer_span_is_read_when_it_is_chosen(seater: VibeSeater) -> None:
+    stream = await seater.streams.create_stream("Longer")
+    await _create(seater, stream, 3)
+    await seater.pool.execute("UPDATE events SET inserted_at = inserted_at - interval '10 minutes'")
+    await _create(seater, stream, 2)
+    session = await _opened(seater, stream)
+    state = session.state
+    await eventually(lambda: sum(state.series.rates["none"]) == pytest.approx(2))
+    state.choose_window(WINDOWS[2])
+    await eventually(lambda: _events(state) == pytest.approx(5))
+    await session.aclose()
+
+
+def _events(state: StreamState) -> float:
+    series = state.series
+    edges = zip(series.rates["none"], series.left, series.right, strict=True)
+    return sum(rate * max(right - left, WINDOWS[2].bucket / 2) for rate, left, right in edges)
+
+
+async def test_no_second_read_begins_while_one_runs(seater: VibeSeater) -> None:
+    reads = 0
+    going, go = asyncio.Event(), asyncio.Event()
+
+    async def read() -> int:
+        nonlocal reads
+        reads += 1
+        going.set()
+        await go.wait()
+        return reads
+
+    first = asyncio.create_task(watch._shared(seater, "slow", read))
+    await going.wait()
+    kept, future = watch._answers[seater]["slow"]
+    watch._answers[seater]["slow"] = (kept - 60, future)  # as if it had begun a minute ago
+    second = asyncio.create_task(watch._shared(seater, "slow", read))
+    await asyncio.sleep(0)
+    go.set()
+    assert await asyncio.gather(first, second) == [1, 1]
+
+
+async def test_titles_in_the_list_are_made_harmless(seater: VibeSeater) -> None:
+    await seater.streams.create_stream("Debate\u202enight")
+    view = StreamsView(seater)
+    await view.refresh()
+    assert [stream["title"] for stream in view._list.streams] == ["Debate\\u202enight"]

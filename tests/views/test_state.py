@@ -7,6 +7,7 @@ import sys
 import time
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from tests.views.making import a_source, a_stream, an_event
@@ -139,10 +140,10 @@ def test_a_source_keeps_its_colour_when_another_comes() -> None:
     [
         (None, "idle", "CONNECTING"),
         ("live", "live", "LIVE"),
-        ("live", "idle", "LIVE"),
+        ("live", "idle", "IDLE"),
         ("catching_up", "live", "LIVE"),
         ("live", "paused", "PAUSED"),
-        ("live", "stopped", "PAUSED"),
+        ("live", "stopped", "STOPPED"),
         ("reconnecting", "live", "RECONNECTING"),
         ("reconnecting", "paused", "RECONNECTING"),
         ("closed", "live", "STALE"),
@@ -200,3 +201,62 @@ def test_state_needs_no_panel() -> None:
         "sys.exit(any(name in sys.modules for name in ('panel', 'bokeh', 'pandas')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_names_are_made_harmless_where_they_come_in() -> None:
+    state = StreamState(a_stream(title="LIVE\u202eevil"))
+    assert state.title == "LIVE\\u202eevil"
+    source = a_source("BBC\u202e")
+    state.set_sources([source])
+    state.set_troubles({str(source.id): "no\u202e"})
+    state.tick("live")
+    assert (state.sources[0]["name"], state.sources[0]["trouble"]) == ("BBC\\u202e", "no\\u202e")
+    assert state.name_of(str(source.id)) == "BBC\\u202e"
+
+
+def test_a_renamed_source_is_told_and_no_row_is_replaced() -> None:
+    source = a_source("Old")
+    state = StreamState(a_stream())
+    state.set_sources([source])
+    assert state.renames == 0, "no row shows it"
+    state.take([an_event(1, source)])
+    state.draw()
+    resets = state.resets
+    state.set_sources([source])
+    assert state.renames == 0
+    state.set_sources([msgspec.structs.replace(source, name="New")])
+    assert (state.renames, state.resets) == (1, resets)
+
+
+@pytest.mark.parametrize(
+    ("types", "recording"),
+    [
+        ((), False),
+        (("rss",), False),
+        (("recording",), True),
+        (("recording", "manual"), True),
+        (("recording", "rss"), False),
+    ],
+)
+def test_a_recording_is_called_one(types: tuple[str, ...], recording: bool) -> None:
+    state = StreamState(a_stream())
+    state.set_sources([a_source(type=kind) for kind in types])
+    assert state.recording == recording
+
+
+def test_the_longer_spans_are_filled_with_what_was_before() -> None:
+    source = a_source()
+    state = StreamState(a_stream())
+    state.set_sources([source])
+    now = time.time()
+    state.start(5, [], None, [Bucket(datetime.fromtimestamp(now - 10, UTC), source.id, 5)])
+    state.choose_window(WINDOWS[1])
+    earlier = [
+        Bucket(datetime.fromtimestamp(now - 200, UTC), source.id, 20),
+        Bucket(datetime.fromtimestamp(now - 10, UTC), source.id, 5),
+    ]
+    state.fill(earlier, now - 90)
+    series = state.series
+    rates = series.rates[str(source.id)]
+    counted = sum(rate * (right - left) for rate, left, right in zip(rates, series.left, series.right, strict=True))
+    assert counted == pytest.approx(25), "what was counted is not counted again"

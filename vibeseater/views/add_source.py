@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from vibeseater.html import printable
 from vibeseater.views import timetext
 
 if TYPE_CHECKING:
@@ -35,13 +36,13 @@ def shown(found: Found, now: float | None = None) -> dict[str, Any]:
     fields = [f"{words} {found.config[field]}" for field, words in _FIELDS.items() if found.config.get(field)]
     return {
         "kind": NAMES.get(found.type, found.type),
-        "title": found.title,
+        "title": printable(found.title),
         "address": public_url(found.config.get("url", "")),
         "total": f"{found.total:,} item{'' if found.total == 1 else 's'} just now" if found.total else "",
         "reading": ", ".join(fields),
         "items": [
             {
-                "title": preview_title(item),
+                "title": printable(preview_title(item)),
                 "when": timetext.ago(at - item.occurred_at.timestamp()) if item.occurred_at else "",
             }
             for item in found.items

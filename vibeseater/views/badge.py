@@ -6,17 +6,22 @@ from typing import Literal
 
 __all__ = ["BADGES", "Badge", "badge_of"]
 
-Badge = Literal["CONNECTING", "LIVE", "PAUSED", "STALE", "RECONNECTING", "REPLAY"]
+Badge = Literal["CONNECTING", "LIVE", "IDLE", "PAUSED", "STOPPED", "STALE", "RECONNECTING", "REPLAY"]
 
 BADGES: dict[Badge, str] = {
     "CONNECTING": "Opening the feed.",
     "LIVE": "Events appear here as they are stored.",
+    "IDLE": "No source is read yet: press Start. Events that others create appear here as they are stored.",
     "PAUSED": "Ingestion is halted. Events that others create still appear.",
+    "STOPPED": "Ingestion has ended. Events that others create still appear.",
     "STALE": "This view is no longer updated. Reload the page, or run the cell again.",
     "RECONNECTING": "The connection was lost. Nothing is missed: what was stored meanwhile is read on return.",
     "REPLAY": "A recording is being played.",
 }
 """Each badge, and what it means in a sentence."""
+
+
+_OF_INGESTION: dict[str, Badge] = {"live": "LIVE", "idle": "IDLE", "paused": "PAUSED", "stopped": "STOPPED"}
 
 
 def badge_of(feed_state: str | None, ingestion: str) -> Badge:
@@ -34,4 +39,4 @@ def badge_of(feed_state: str | None, ingestion: str) -> Badge:
         return "RECONNECTING"
     if feed_state in ("playing", "paused", "ended"):
         return "REPLAY"
-    return "PAUSED" if ingestion in ("paused", "stopped") else "LIVE"
+    return _OF_INGESTION.get(ingestion, "IDLE")

@@ -47,7 +47,7 @@ class BokehTable(Viewer):
             height=self.height,
             sizing_mode="stretch_width",
         )
-        state.param.watch(self._on_state, ["fresh", "resets"])
+        state.param.watch(self._on_state, ["fresh", "resets", "renames"])
         self._on_state()
 
     def _on_state(self, *_: Any) -> None:

@@ -27,7 +27,8 @@ export function render({model}) {
       dot.hidden = !option.colour
       if (option.colour) button.style.setProperty("--c", option.colour)
       if (name.textContent !== option.label) name.textContent = option.label
-      const number = option.count == null ? "" : option.count.toLocaleString()
+      const told = index === 0 ? option.count ?? model.count : option.count
+      const number = told == null ? "" : told.toLocaleString()
       if (count.textContent !== number) count.textContent = number
       count.hidden = !number
       button.title = option.label
@@ -44,6 +45,10 @@ export function render({model}) {
     const all = [...group.children]
     const at = all.findIndex((button) => button.tabIndex === 0)
     model.value = all[(at + step + all.length) % all.length].dataset.value
+  })
+  model.on("count", () => {
+    const count = group.children[0]?.children[2]
+    if (count && model.options[0].count == null && model.count != null) count.textContent = model.count.toLocaleString()
   })
   model.on(["options", "value"], draw)
   draw()

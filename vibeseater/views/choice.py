@@ -26,6 +26,9 @@ class Choice(JSComponent):
 
     value = param.String("", doc="The value of the chosen option.")
     options = param.List([], doc="What there is to choose from, in order.")
+    count = param.Integer(
+        None, allow_None=True, doc="The first option's count, where it moves more often than the rest."
+    )
     label = param.String("", doc="What is chosen, for screen readers.")
     look = param.Selector(default="chips", objects=["chips", "segments"], doc="Loose chips, or one segmented bar.")
 

@@ -4,8 +4,16 @@ const STEP = [[60, 1, "s"], [3600, 60, "min"], [86400, 3600, "h"]]
 function ago(seconds) {
   if (seconds < 1) return "now"
   for (const [limit, size, unit] of STEP) if (seconds < limit) return `${Math.floor(seconds / size)} ${unit}`
-  const days = Math.floor(seconds / 86400)
-  return days < 400 ? `${days} d` : `${Math.floor(days / 365)} y`
+}
+
+// What is over a day old is told by its date: "8 y" on each row would tell none from another.
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+function date(ms, today) {
+  const at = new Date(ms)
+  if (Number.isNaN(at.getTime())) return "long ago"
+  const two = (number) => String(number).padStart(2, "0")
+  const year = at.getFullYear() === new Date(today).getFullYear() ? "" : ` ${at.getFullYear()}`
+  return `${at.getDate()} ${MONTHS[at.getMonth()]}${year} ${two(at.getHours())}:${two(at.getMinutes())}`
 }
 
 function make(tag, name, text) {
@@ -49,7 +57,8 @@ export function render({model}) {
   const reading = () => body.scrollTop > 6 || open.size > 0
 
   function age(cell) {
-    const text = ago((now() - cell._t) / 1000)
+    const text = ago((now() - cell._t) / 1000) ?? date(cell._t, now())
+    root.classList.toggle("dated", root.classList.contains("dated") || text.length > 8)
     if (cell.textContent !== text) cell.textContent = text
   }
 
@@ -71,6 +80,18 @@ export function render({model}) {
     model.send_msg({op: "detail", id})
   }
 
+  function name(mark, data) {
+    mark.textContent = data.source ?? "No source"
+    mark.style.setProperty("--c", data.colour)
+    mark.title = data.source ?? "Made by hand, or its source is not told"
+  }
+
+  // A source was renamed: its rows are named anew where they stand, also while somebody reads them.
+  function rename(names) {
+    for (const data of held) Object.assign(data, names[data.key])
+    for (const row of body.children) if (names[row._key]) name(row.querySelector(".chip"), names[row._key])
+  }
+
   function build(data, fade) {
     const row = make("div", fade ? "row fresh" : "row")
     row.dataset.eventId = data.id
@@ -84,9 +105,9 @@ export function render({model}) {
     age(time)
     const source = make("span", "source")
     source.setAttribute("role", "cell")
-    const mark = make("span", "chip", data.source ?? "No source")
-    mark.style.setProperty("--c", data.colour)
-    mark.title = data.source ?? "Made by hand, or its source is not told"
+    const mark = make("span", "chip")
+    row._key = data.key
+    name(mark, data)
     source.append(mark)
     const type = make("span", "type")
     type.setAttribute("role", "cell")
@@ -175,6 +196,7 @@ export function render({model}) {
     if (data.now) offset = data.now - Date.now()
     if (data.op === "reset") reset(data.rows)
     else if (data.op === "add") reading() ? hold(data.rows) : prepend(data.rows)
+    else if (data.op === "names") rename(data.names)
     else if (data.op === "detail") {
       for (const row of body.children) {
         if (row.dataset.eventId === data.id) {

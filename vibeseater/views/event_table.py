@@ -37,6 +37,7 @@ class TableComponent(JSComponent):
         self.on_ready: Callable[[], None] | None = None
         state.param.watch(self._on_reset, ["resets"])
         state.param.watch(self._on_fresh, ["fresh"])
+        state.param.watch(self._on_renames, ["renames"])
 
     def _rows(self, events: Iterable[Event]) -> str:
         state = self._state
@@ -57,6 +58,13 @@ class TableComponent(JSComponent):
     def _on_reset(self, *_: Any) -> None:
         self.empty = EMPTY_SOURCE if self._state.source else EMPTY
         self._send("reset", self._state.rows)
+
+    def _on_renames(self, *_: Any) -> None:
+        state = self._state
+        keys = {source_key(event.source_id) for event in state.rows} - {"none"}
+        if self._shown:
+            named = {key: {"source": state.name_of(key), "colour": state.colour_of(key)} for key in keys}
+            self._send_msg(json.dumps({"op": "names", "names": named}))
 
     def _handle_msg(self, data: Any) -> None:
         # A browser sends what it likes: whatever is not understood is left alone.

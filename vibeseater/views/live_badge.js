@@ -7,6 +7,15 @@ export function render({model}) {
   dot.className = "dot"
   const text = document.createElement("span")
   badge.append(dot, text)
+  const note = document.createElement("span")
+  note.className = "note"
+  note.textContent = "Recording"
+  note.title = "Events that happened earlier, played anew at their own pace."
+  const root = document.createElement("div")
+  root.append(badge, note)
+  const mark = () => { note.hidden = !model.recording }
+  model.on("recording", mark)
+  mark()
   let last = Date.now()
   function show() {
     const lost = model.beat > 0 && Date.now() - last > model.patience * 1000
@@ -21,5 +30,5 @@ export function render({model}) {
   const timer = setInterval(show, 1000)
   model.on("remove", () => clearInterval(timer))
   show()
-  return badge
+  return root
 }

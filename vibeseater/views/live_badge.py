@@ -1,4 +1,4 @@
-"""The badge that says whether what is seen is live: LIVE, PAUSED, STALE, RECONNECTING, REPLAY."""
+"""The badge that says whether what is seen is live: LIVE, IDLE, PAUSED, STALE and so on."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class BadgeComponent(JSComponent):
     state = param.String("CONNECTING")
     beat = param.Integer(0)
     patience = param.Number(6)
+    recording = param.Boolean(False, doc="Whether a chip beside it says that the events are recorded ones.")
     meanings = param.Dict(dict(BADGES))
 
     _esm = component.script("live_badge")
@@ -33,7 +34,13 @@ class LiveBadge(Viewer):
     def __init__(self, state: StreamState, **params: Any) -> None:
         super().__init__(**params)
         self.state = state
-        self._badge = BadgeComponent(state=state.param.badge, beat=state.param.beat, css_classes=["vs-badge"], margin=0)
+        self._badge = BadgeComponent(
+            state=state.param.badge,
+            beat=state.param.beat,
+            recording=state.param.recording,
+            css_classes=["vs-badge"],
+            margin=0,
+        )
 
     def __panel__(self) -> Any:
         return self._badge

@@ -14,6 +14,7 @@ from panel.util import edit_readonly
 from vibeseater.errors import InputError, NotFoundError, VibeSeaterError
 from vibeseater.html import printable
 from vibeseater.seater import VibeSeater
+from vibeseater.views.frame import Frame, is_dark
 from vibeseater.views.message import Message
 from vibeseater.views.palette import ACCENT
 from vibeseater.views.runtime import shared_seater
@@ -64,19 +65,21 @@ _BODY = """
 @media (max-width: 640px) { :host { padding: 12px 10px 20px; } }
 """
 
-Body = Callable[[VibeSeater], Awaitable[Any]]
+Body = Callable[[VibeSeater, Frame], Awaitable[Any]]
 
 
 def page(title: str, make: Body) -> Any:
-    """A page whose body is made by `make(seater)` when a browser has opened it.
+    """A page whose body is made by `make(seater, frame)` when a browser has opened it.
 
     Whatever goes wrong is said in the body, with what to do about it; the page itself always opens.
     """
+    frame = Frame(dark=is_dark())
+    frame.show(title)
     body = pn.Column(Message(heading="Opening …"), stylesheets=[_BODY], sizing_mode="stretch_width", margin=0)
 
     async def fill() -> None:
         try:
-            content = await make(await detached(shared_seater()))
+            content = await make(await detached(shared_seater()), frame)
         except NotFoundError as error:
             content = Message(heading=f"No such {error.field}", text=error.cure, link="streams", label="All streams")
         except InputError as error:
@@ -93,8 +96,10 @@ def page(title: str, make: Body) -> Any:
     pn.state.onload(fill)
     before = _busy_watchers()
     made = pmui.Page(
-        title=title,
-        main=[body],
+        title="VibeSeater",
+        meta_title=frame.title,
+        main=[frame, body],
+        dark_theme=frame.dark,
         theme_config=_THEME,
         site_url="streams",
         busy_indicator=None,
@@ -102,6 +107,7 @@ def page(title: str, make: Body) -> Any:
         favicon=_ICON,
         stylesheets=[_TITLE],
     )
+    made.link(frame, dark_theme="dark", bidirectional=True)
     # A Page follows Panel's busy state, which lives as long as the process: that state would keep every page, with all
     # that is in it, after its session has ended. Without an indicator it is of no use here.
     with edit_readonly(made):
@@ -119,7 +125,7 @@ def _busy_watchers() -> list[Any]:
 def stream_page() -> Any:
     """One stream, `?id=` its id or slug."""
 
-    async def make(seater: VibeSeater) -> Any:
+    async def make(seater: VibeSeater, frame: Frame) -> Any:
         wanted = _query("id")
         if not wanted:
             return Message(
@@ -137,18 +143,21 @@ def stream_page() -> Any:
                 link="streams",
                 label="All streams",
             )
-        return StreamView(seater, stream)
+        view = StreamView(seater, stream)
+        frame.show(view.state.title)
+        view.state.param.watch(lambda event: frame.show(event.new), "title")
+        return view
 
-    return page("VibeSeater", make)
+    return page("", make)
 
 
 def streams_page() -> Any:
     """All streams, and a way to make one."""
 
-    async def make(seater: VibeSeater) -> Any:
+    async def make(seater: VibeSeater, _frame: Frame) -> Any:
         return StreamsView(seater)
 
-    return page("VibeSeater", make)
+    return page("Streams", make)
 
 
 def _query(name: str) -> str:

@@ -57,6 +57,7 @@ def row(event: Event, name: str | None, colour: str) -> dict[str, Any]:
         "seq": event.stream_seq,
         "t": round(event.occurred_at.timestamp() * 1000),
         "stored": round(event.inserted_at.timestamp() * 1000),
+        "key": "none" if event.source_id is None else str(event.source_id),
         "source": printable(name) if name is not None else None,
         "colour": colour,
         "type": printable(event.event_type),

@@ -16,12 +16,13 @@ from typing import Any
 
 from vibeseater.errors import UnreachableError, VibeSeaterError
 from vibeseater.feeds.base import Feed
+from vibeseater.html import printable
 from vibeseater.models import Event, Stream
 from vibeseater.seater import VibeSeater
 from vibeseater.views.state import StreamState
 from vibeseater.views.tasks import detached
-from vibeseater.views.watch import stream_now
-from vibeseater.views.windows import LONGEST
+from vibeseater.views.watch import hour_of, stream_now
+from vibeseater.views.windows import WINDOWS
 
 __all__ = ["Present", "StreamSession"]
 
@@ -31,6 +32,7 @@ GATHER_SECONDS = 0.04
 """The least time between two draws: what comes within it is drawn together."""
 
 _RETRY_SECONDS = 2.0
+_FIRST_SECONDS = WINDOWS[0].seconds + 30  # of the past, read at once: the plot's first span, and some to spare
 
 Present = Callable[[Callable[[], None]], Awaitable[None]]
 """Runs a function where the browser's models may be changed, and returns when it was run."""
@@ -70,7 +72,9 @@ class StreamSession:
         self._side: set[asyncio.Task[None]] = set()
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._filled_to: float | None = None  # seconds since 1970: what is older is not in the plot yet
         state.param.watch(self._on_filter, "source")
+        state.param.watch(self._on_window, "window")
 
     @property
     def feed(self) -> Feed | None:
@@ -126,7 +130,7 @@ class StreamSession:
         text = str(error) if isinstance(error, VibeSeaterError) else f"{type(error).__name__}: {error}"
         _log.warning("view of %s: %s", self.stream.slug, text, exc_info=not isinstance(error, VibeSeaterError))
         with contextlib.suppress(Exception):
-            await self._present(lambda: setattr(self.state, "problem", text[:1000]))
+            await self._present(lambda: setattr(self.state, "problem", printable(text)))
 
     # What the tasks do, a step each, so that none of them holds the session while it waits.
 
@@ -144,11 +148,11 @@ class StreamSession:
             await self._present(begin_given)
             self.ready.set()
             return
-        events = self.seater.events
+        events, began = self.seater.events, time.time()
         rows, statistics, buckets = await asyncio.gather(
             events.list_events(self.stream, before=feed.position + 1, limit=state.cap),
-            events.get_realtime_statistics(self.stream, LONGEST),
-            events.count_events_by_bucket(self.stream, LONGEST),
+            events.get_realtime_statistics(self.stream, _FIRST_SECONDS),
+            events.count_events_by_bucket(self.stream, _FIRST_SECONDS),
         )
 
         def begin() -> None:
@@ -158,6 +162,8 @@ class StreamSession:
 
         await self._present(begin)
         self.ready.set()
+        self._filled_to = began - _FIRST_SECONDS
+        self._on_window()
         if state.source:
             self._on_filter()
 
@@ -185,7 +191,6 @@ class StreamSession:
             pass  # the badge tells it; the feed tries again by itself
 
         def change() -> None:
-            names = [source["name"] for source in state.sources]
             if stream is not None:
                 state.set_stream(stream)
             if sources is not None:
@@ -193,8 +198,6 @@ class StreamSession:
             if troubles is not None:
                 state.set_troubles(troubles)
             state.tick(feed.state if feed is not None else None, feed.stats if feed is not None else None)
-            if names != [source["name"] for source in state.sources] and state.rows:
-                state.resets += 1  # a name or colour changed: rows that show it are drawn anew
 
         await self._present(change)
 
@@ -202,16 +205,27 @@ class StreamSession:
         if self._task is not None and not self._closed:
             self.spawn(self._reload(self.state.source))
 
+    def _on_window(self, *_: Any) -> None:
+        if self._filled_to is not None and self.state.window != WINDOWS[0] and not self._closed:
+            before, self._filled_to = self._filled_to, None
+            self.spawn(self._fill(before))
+
+    async def _fill(self, before: float) -> None:
+        """Read the hour before, which most views never show, once a longer span is chosen."""
+        try:
+            buckets = await hour_of(self.seater, self.stream.id)
+        except BaseException:
+            self._filled_to = before  # another choice tries again
+            raise
+        await self._present(lambda: self.state.fill(buckets, before))
+
     async def _reload(self, source: str) -> None:
         """Show what PostgreSQL holds of the chosen source; what came meanwhile stays on top."""
         events, state = self.seater.events, self.state
         if self._given is not None:
             return
-        if source == "none":  # events without a source are not asked for by one: look among the newest
-            newest = await events.list_events(self.stream, limit=1000)
-            rows = [event for event in newest if event.source_id is None]
-        else:
-            rows = await events.list_events(self.stream, source=source or None, limit=state.cap)
+        # `NO_SOURCE` is the state's key of events without a source, too.
+        rows = await events.list_events(self.stream, source=source or None, limit=state.cap)
         if state.source == source:
             await self._present(lambda: state.show(rows))
 

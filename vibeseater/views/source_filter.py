@@ -25,6 +25,7 @@ class SourceFilter(Viewer):
             label="Source",
             value=state.source,
             options=self._options(),
+            count=state.param.total,  # of All, the first one: at the very moment at which the tile tells it
             css_classes=["vs-filter"],
             sizing_mode="stretch_width",
             margin=0,
@@ -33,11 +34,7 @@ class SourceFilter(Viewer):
         state.param.watch(self._on_state, ["sources", "source"])
 
     def _options(self) -> list[dict[str, Any]]:
-        every = {
-            "value": ALL,
-            "label": "All",
-            "count": max(self.state.total, sum(source["total"] for source in self.state.sources)),
-        }
+        every = {"value": ALL, "label": "All"}
         return [every] + [
             {"value": source["key"], "label": source["name"], "count": source["total"], "colour": source["colour"]}
             for source in self.state.sources

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from vibeseater.html import printable
 from vibeseater.streaming import SourceStatus
 from vibeseater.views import timetext
 from vibeseater.views.add_source import NAMES
@@ -40,11 +41,11 @@ def shown(fare: SourceStatus, now: float | None = None) -> dict[str, Any]:
     if fare.last_error is not None:
         when = f"{timetext.ago(at - fare.last_error_at.timestamp())}: " if fare.last_error_at is not None else ""
         times = f" ({fare.failures:,} times in a row)" if fare.failures > 1 else ""
-        error = f"{when}{fare.last_error}{times}"
+        error = f"{when}{printable(fare.last_error)}{times}"
     doubtful = fare.last_error is not None and fare.state == "waiting"
     return {
         "id": str(fare.source_id),
-        "name": fare.name,
+        "name": printable(fare.name),
         "kind": NAMES.get(fare.type, fare.type),
         "state": "Refusing some" if doubtful else _WORDS.get(fare.state, fare.state),
         "tone": "bad" if doubtful else _TONES.get(fare.state, "rest"),

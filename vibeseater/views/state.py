@@ -13,6 +13,7 @@ from typing import Any
 
 import param
 
+from vibeseater.html import printable
 from vibeseater.models import Event, FeedStats, Source, Statistics, Stream
 from vibeseater.rates import SlidingRate
 from vibeseater.views import timetext
@@ -40,9 +41,10 @@ class StreamState(param.Parameterized):
     All times are seconds since 1970, and all methods are quick: they never wait.
     """
 
-    title = param.String("", doc="The stream's title: text, however hostile.")
+    title = param.String("", doc="The stream's title, made harmless: it reorders and hides nothing.")
     ingestion = param.String("idle", doc="The stream's status: idle, live, paused or stopped.")
-    badge = param.String("CONNECTING", doc="LIVE, PAUSED, STALE, RECONNECTING, REPLAY or CONNECTING.")
+    badge = param.String("CONNECTING", doc="One of `badge.BADGES`: LIVE, IDLE, PAUSED and so on.")
+    recording = param.Boolean(False, doc="Whether the stream's sources play events that were recorded earlier.")
     problem = param.String(
         "", doc="What went wrong last, in a sentence that also says what to do; empty when all is well."
     )
@@ -68,6 +70,7 @@ class StreamState(param.Parameterized):
 
     fresh = param.List([], doc="The rows of the last draw, newest first.")
     resets = param.Integer(0, doc="Counted up when all rows were replaced.")
+    renames = param.Integer(0, doc="Counted up when a source has another name or colour in rows that are shown.")
 
     def __init__(self, stream: Stream | None = None, cap: int = CAP, **params: Any) -> None:
         super().__init__(**params)
@@ -93,18 +96,28 @@ class StreamState(param.Parameterized):
 
     def set_stream(self, stream: Stream) -> None:
         """Take over the stream's title and status."""
-        self.param.update(title=stream.title, ingestion=stream.status)
+        self.param.update(title=printable(stream.title), ingestion=stream.status)
 
     def set_sources(self, sources: Iterable[Source]) -> None:
         """Take over names and colours of sources, in the order they were attached; those known before keep theirs."""
+        before = self._looks()
+        types = set()
         for source in sources:
             self._known[str(source.id)] = source
+            types.add(source.type)
         self._order = list(self._known)
-        self.sources = self._describe(time.time())
+        self.param.update(sources=self._describe(time.time()), recording=types - {"manual"} == {"recording"})
+        if self.rows and self._looks() != before:
+            self.renames += 1
+
+    def _looks(self) -> dict[str, tuple[str | None, str]]:
+        """What rows show of each source that has one."""
+        keys = {source_key(event.source_id) for event in self.rows}
+        return {key: (self.name_of(key), self.colour_of(key)) for key in keys}
 
     def set_troubles(self, troubles: Mapping[str, str]) -> None:
         """Take over what is wrong with sources that can't be read just now, by source key; seen at the next tick."""
-        self._troubles = dict(troubles)
+        self._troubles = {key: printable(trouble) for key, trouble in troubles.items()}
 
     def unknown(self) -> list[str]:
         """Ids of sources that sent events, and whose names are not known yet."""
@@ -123,7 +136,7 @@ class StreamState(param.Parameterized):
             position: where the feed begins; rows are at or before it, the feed's events behind it.
             rows: the newest events up to the position, newest first.
             statistics: totals at that moment, `recent_events` over the same window as the buckets.
-            buckets: counts by second and source within the last hour (`start`, `source_id`, `count`).
+            buckets: counts by second and source within the last minute or longer (`start`, `source_id`, `count`).
         """
         self.position = self._totalled_to = self._plotted_to = position
         self._totals.clear()
@@ -145,6 +158,18 @@ class StreamState(param.Parameterized):
         for bucket in buckets:
             self._count(source_key(bucket.source_id), bucket.start.timestamp(), bucket.count)
         self.show(rows)
+
+    def fill(self, buckets: Iterable[Any], before: float) -> None:
+        """Add what was stored earlier than the buckets of `start`, for the longer spans of the plot.
+
+        Args:
+            buckets: counts by second and source.
+            before: seconds since 1970; what is not older was counted.
+        """
+        for bucket in buckets:
+            if bucket.start.timestamp() < before:
+                self._windows.add(source_key(bucket.source_id), bucket.start.timestamp(), bucket.count)
+        self.series = self._windows.series(time.time(), self.window)
 
     # What comes in
 
@@ -210,6 +235,7 @@ class StreamState(param.Parameterized):
             beat=self.beat + 1,
             rate=self._all.rate(now),
             badge=badge_of(feed_state, self.ingestion),
+            total=max(self.position, self._totalled_to),
             sources=self._describe(now),
             series=self._windows.series(now, self.window),
             **self._last_event(now),
@@ -252,7 +278,7 @@ class StreamState(param.Parameterized):
         if key == "none":
             return None
         known = self._known.get(key)
-        return known.name if known else f"…{key[-6:]}"
+        return printable(known.name) if known else f"…{key[-6:]}"
 
     def colour_of(self, key: str) -> str:
         """A source's colour, the same in chips, filter and plot."""

@@ -80,7 +80,7 @@ export function render({model}) {
       set(item.name, stream.title)
       set(item.badge, stream.status)
       item.badge.dataset.status = stream.status
-      set(item.total, `${stream.total} events`)
+      set(item.total, `${stream.total} ${stream.total === "1" ? "event" : "events"}`)
       set(item.rate, stream.rate ? `${stream.rate}/s` : "")
       set(item.last, stream.last)
       if (list.children[index] !== item.row) list.insertBefore(item.row, list.children[index] ?? null)

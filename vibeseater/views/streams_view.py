@@ -16,6 +16,7 @@ from panel.custom import JSComponent
 from panel.viewable import Viewer
 
 from vibeseater.errors import VibeSeaterError
+from vibeseater.html import printable
 from vibeseater.seater import VibeSeater
 from vibeseater.views import component, timetext
 from vibeseater.views.presenting import Presenter, ensure_extension
@@ -75,7 +76,7 @@ class StreamsView(Viewer):
         lines = [
             {
                 "id": str(stream.id),
-                "title": stream.title,
+                "title": printable(stream.title),
                 "status": stream.status,
                 "total": timetext.count(stream.stream_seq),
                 "rate": timetext.rate(rates[stream.id]) if rates.get(stream.id) else "",

@@ -12,8 +12,10 @@ from uuid import UUID
 from vibeseater.models import Source, Stream
 from vibeseater.rates import SlidingRate
 from vibeseater.seater import VibeSeater
+from vibeseater.store.statistics import Bucket
+from vibeseater.views.windows import LONGEST
 
-__all__ = ["Now", "StreamRates", "stream_now", "streams_and_rates"]
+__all__ = ["Now", "StreamRates", "hour_of", "stream_now", "streams_and_rates"]
 
 _FRESH = 0.9  # seconds that an answer is handed on for: a little under the second in which views tick
 
@@ -25,16 +27,19 @@ _answers: weakref.WeakKeyDictionary[VibeSeater, dict[Hashable, tuple[float, asyn
 
 
 async def _shared(seater: VibeSeater, key: Hashable, read: Callable[[], Awaitable[T]]) -> T:
-    """The answer of `read`, asked for at most once a second: views that ask together share one query."""
+    """The answer of `read`, asked for at most once a second: views that ask together share one query.
+
+    While one runs no other begins, however long it takes.
+    """
     answers = _answers.setdefault(seater, {})
     now = time.monotonic()
-    if key not in answers or now - answers[key][0] > _FRESH:
-        for old in [old for old, (at, _) in answers.items() if now - at > 10 * _FRESH]:
+    if key not in answers or (answers[key][1].done() and now - answers[key][0] > _FRESH):
+        for old in [old for old, (at, answer) in answers.items() if answer.done() and now - at > 10 * _FRESH]:
             del answers[old]  # streams that nobody looks at any more
         answers[key] = (now, asyncio.ensure_future(read()))
     # Shielded: a view that is closed while it waits must not cancel the others' query.
-    answer: T = await asyncio.shield(answers[key][1])
-    return answer
+    told: T = await asyncio.shield(answers[key][1])
+    return told
 
 
 class Now(NamedTuple):
@@ -65,6 +70,16 @@ async def stream_now(seater: VibeSeater, stream_id: UUID) -> Now:
         return Now(stream, sources, {str(one.source_id): one.last_error for one in status.sources if one.last_error})
 
     return await _shared(seater, stream_id, read)
+
+
+async def hour_of(seater: VibeSeater, stream_id: UUID) -> list[Bucket]:
+    """The stream's events of the last hour, counted by second and source; at most a second old.
+
+    Raises:
+        NotFoundError: the stream was deleted.
+        UnreachableError: PostgreSQL does not answer.
+    """
+    return await _shared(seater, ("hour", stream_id), lambda: seater.events.count_events_by_bucket(stream_id, LONGEST))
 
 
 class StreamRates:

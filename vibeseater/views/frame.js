@@ -1,0 +1,43 @@
+// The tab's title, and light or dark: as the system has it, until the person chooses; the choice holds for all pages.
+const KEY = "vibeseater.theme"
+// Storage that the person has forbidden throws; then the choice lasts as long as the page.
+const kept = () => { try { return localStorage.getItem(KEY) } catch { return null } }
+
+function keep(dark) {
+  const theme = dark ? "dark" : "light"
+  try { localStorage.setItem(KEY, theme) } catch { /* forbidden */ }
+}
+
+// So that the server makes the next page in the right one at once, instead of one that flashes.
+function tell(dark) {
+  document.cookie = `vibeseater_theme=${dark ? "dark" : "light"}; path=/; max-age=31536000; SameSite=Lax`
+}
+
+export function render({model}) {
+  const root = document.createElement("span")
+  root.hidden = true
+  const system = matchMedia("(prefers-color-scheme: dark)")
+  let expected = model.dark
+  function follow() {
+    const theme = kept()
+    expected = theme ? theme === "dark" : system.matches
+    tell(expected)
+    if (model.dark !== expected) model.dark = expected
+  }
+  function changed() {
+    if (model.dark === expected) return
+    expected = model.dark  // not by us: the person pressed the button
+    keep(expected)
+    tell(expected)
+  }
+  const title = () => { document.title = model.title }
+  model.on("dark", changed)
+  model.on("title", title)
+  system.addEventListener("change", follow)
+  const other = (event) => { if (event.key === KEY) follow() }
+  addEventListener("storage", other)
+  model.on("remove", () => { system.removeEventListener("change", follow); removeEventListener("storage", other) })
+  title()
+  follow()
+  return root
+}
