@@ -121,6 +121,8 @@ class _Watcher:
             if count - noted >= _BRIEF_EVERY or feed.stats.lag == 0:
                 noted = count
                 self._journal.write({"feed": number, "count": count, "position": last, "digest": running.hexdigest()})
+            if self._spec.pause:
+                await asyncio.sleep(self._spec.pause)
 
 
 def _position(feed: LiveFeed, event: Event) -> int:
