@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,9 @@ from vibeseater.errors import SettingsError
 __all__ = ["Settings", "load_settings", "without_secrets"]
 
 PREFIX = "VIBESEATER_"
+
+# libpq takes the password, and a key file's, as parameters too.
+_QUERY = re.compile(r"((?:^|[&;])[^=&;]*(?:passw|secret|token)[^=&;]*=)[^&;]+", re.IGNORECASE)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -49,6 +53,7 @@ _SCHEMES = {
     "database_url": ("postgresql", "postgres"),
     "redis_url": ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster"),
 }
+_CURES: dict[Any, str] = {int: "Give a whole number", float: "Give a number of seconds", bool: "Give yes or no"}
 _LEAST: dict[str, float] = {"pool_size": 3, "connect_timeout": 0.1, "failover_timeout": 0, "max_content_bytes": 2}
 
 
@@ -90,7 +95,8 @@ def _from_file(environ: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
             raise SettingsError(f"{PREFIX}CONFIG={named!r}: no such file. Mend the path, or unset it.") from None
         return {}
     except OSError as error:
-        raise SettingsError(f"{path}: can't be read ({error.strerror}). Mend its permissions.") from error
+        cure = f"Mend {PREFIX}CONFIG, or unset it." if named else f"Set {PREFIX}HOME to a folder of your own."
+        raise SettingsError(f"{path}: can't be read ({error.strerror}). {cure}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: not valid TOML ({error}). Mend the file.") from error
     known = Settings.__struct_fields__
@@ -114,7 +120,8 @@ def _checked(values: Mapping[str, tuple[Any, str]]) -> Settings:
                 else msgspec.convert(value, fields[name].type, strict=False)
             )
         except (msgspec.ValidationError, TypeError) as error:
-            raise SettingsError(f"{where} = {shown!r}: {error}.") from None
+            cure = _CURES.get(fields[name].type, "Give a text")
+            raise SettingsError(f"{where} = {shown!r}: {error}. {cure}.") from None
         if name in _SCHEMES:
             _check_url(made[name], where, _SCHEMES[name])
         if name in _LEAST and not made[name] >= _LEAST[name]:
@@ -144,6 +151,7 @@ def without_secrets(url: object) -> str:
         password = parts.password
     except ValueError:
         return "***"
+    parts = parts._replace(query=_QUERY.sub(r"\1***", parts.query))
     if not password:
-        return url
+        return parts.geturl()
     return parts._replace(netloc=parts.netloc.replace(f":{password}@", ":***@", 1)).geturl()

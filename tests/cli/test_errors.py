@@ -22,7 +22,13 @@ def _one_line(done: Done, *parts: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (("create", "nowhere", "--type", "t", "--content", "{}"), ("nowhere", "no such stream")),
+        (("create", "nowhere", "--type", "t", "--content", "{}"), ("nowhere", "no such stream", "--create")),
+        (("create", "here", "--type", "t", "--content", '{"a": "\\ud800"}'), ("content", "lone surrogate")),
+        (("streams", "pause", "here"), ("idle", "vibeseater streams start here")),
+        (("export", "here", "--json"), ("-o",)),
+        (("tail",), ("STREAM", "vibeseater tail --help")),
+        (("--colour",), ("--colour", "vibeseater --help")),
+        (("sing",), ("sing", "vibeseater --help")),
         (("create", "here", "--type", "t", "--content", "{"), ("content", "not valid JSON")),
         (("create", "here", "--type", "t", "--content", "[1]"), ("content", "not a JSON object")),
         (("create", "here", "--type", "t", "--content", '{"a": "\\u0000"}'), ("content", "NUL")),
@@ -87,7 +93,7 @@ async def test_a_home_that_cannot_be_made_is_one_clear_line(commands: Commands, 
     for name in ("VIBESEATER_DATABASE_URL", "VIBESEATER_REDIS_URL"):
         del commands.environment[name]
     commands.environment["VIBESEATER_HOME"] = str(tmp_path / "file")
-    _one_line(await commands.run("streams"), str(tmp_path / "file"))
+    _one_line(await commands.run("streams"), str(tmp_path / "file"), "VIBESEATER_HOME")
 
 
 async def test_a_bad_event_leaves_no_stream_behind(commands: Commands, seater: VibeSeater) -> None:

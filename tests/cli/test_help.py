@@ -72,9 +72,9 @@ def test_the_version_is_told() -> None:
 
 
 def test_an_unknown_command_is_a_usage_error() -> None:
-    """Exit code 2 and a message on stderr, as everywhere."""
+    """Exit code 1 and one line on stderr, as everywhere."""
     answer = _run("dance")
-    assert (answer.returncode, answer.stdout) == (2, "")
+    assert (answer.returncode, answer.stdout) == (1, "")
     assert "No such command 'dance'" in answer.stderr
 
 

@@ -88,7 +88,7 @@ async def test_a_stream_that_was_live_stays_live(commands: Commands, seater: Vib
 
 
 async def test_neither_a_stream_nor_all_is_a_usage_error(commands: Commands) -> None:
-    """The command line itself is wrong: exit code 2."""
+    """The command line itself is wrong: one line and exit code 1."""
     done = await commands.run("ingest")
-    assert (done.code, done.out) == (2, "")
+    assert (done.code, done.out) == (1, "")
     assert "Name streams, or give --all." in done.err

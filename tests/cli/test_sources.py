@@ -48,7 +48,7 @@ async def test_an_address_that_leads_nowhere_is_one_line_and_adds_nothing(
     assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
     assert "404" in done.err
     assert await seater.sources.list_sources("news") == []
-    assert (await commands.run("streams", "add-source", "news")).code == 2
+    assert (await commands.run("streams", "add-source", "news")).code == 1
 
 
 async def test_sources_are_shown_edited_paused_and_taken_away(

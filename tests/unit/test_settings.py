@@ -78,6 +78,7 @@ def test_settings_cannot_be_changed(tmp_path: Path) -> None:
         ("database_url = 5", {}, "database_url in "),
         ("redis_url = ['redis://x']", {}, "redis_url in "),
         ("", {"VIBESEATER_POOL_SIZE": "many"}, "VIBESEATER_POOL_SIZE = 'many'"),
+        ("", {"VIBESEATER_POOL_SIZE": "abc"}, "Give a whole number"),
         ("", {"VIBESEATER_POOL_SIZE": "2"}, "too small. Give at least 3"),
         ("", {"VIBESEATER_CONNECT_TIMEOUT": "nan"}, "too small. Give at least 0.1"),
         ("", {"VIBESEATER_CONNECT_TIMEOUT": "-1"}, "too small. Give at least 0.1"),
@@ -94,6 +95,13 @@ def test_a_setting_that_does_not_fit_is_named(tmp_path: Path, toml: str, environ
     with pytest.raises(SettingsError) as caught:
         load(tmp_path, toml, **environ)
     assert message in str(caught.value)
+
+
+def test_a_home_that_is_no_folder_is_told_with_its_cure(tmp_path: Path) -> None:
+    """`VIBESEATER_HOME` is what has to be mended."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SettingsError, match=r"can't be read .* Set VIBESEATER_HOME to a folder of your own"):
+        load_settings(environ={"VIBESEATER_HOME": str(tmp_path / "file")})
 
 
 def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
@@ -118,6 +126,11 @@ def test_passwords_are_never_repeated(tmp_path: Path) -> None:
     assert without_secrets("redis://:s3cret@host:6379/0") == "redis://:***@host:6379/0"
     assert without_secrets("redis://host:6379/0") == "redis://host:6379/0"
     assert without_secrets("redis://[s3cret") == "***"
+    assert (
+        without_secrets("postgresql://h/x?user=u&password=s3cret&port=5")
+        == "postgresql://h/x?user=u&password=***&port=5"
+    )
+    assert without_secrets("postgresql://u:a@h/x?sslpassword=s3cret") == "postgresql://u:***@h/x?sslpassword=***"
     for url in ("mysql://me:s3cret@host/x", "postgresql://me:s3cret@host:port/x", "postgresql://me:s3cret@[host/x"):
         with pytest.raises(SettingsError) as caught:
             load(tmp_path, VIBESEATER_DATABASE_URL=url)

@@ -1,6 +1,6 @@
 """The command `vibeseater`: finds and loads commands, and turns every failure into one line and an exit code.
 
-Exit codes: 0 done, 1 a VibeSeaterError or a file that can't be used, 2 the command line itself is wrong,
+Exit codes: 0 done, 1 a VibeSeaterError, a file that can't be used or a command line that is wrong,
 130 Ctrl-C, 129/143 SIGHUP/SIGTERM, 141 the reader of the output has gone. It knows no command from inside.
 """
 
@@ -84,9 +84,17 @@ class _App(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
+    def make_context(self, *arguments: Any, **more: Any) -> click.Context:
+        try:
+            return super().make_context(*arguments, **more)
+        except click.UsageError as error:
+            raise _misused(error) from None
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            raise _misused(error) from None
         except KeyboardInterrupt:
             ctx.exit(130)
         except BrokenPipeError:
@@ -99,6 +107,20 @@ class _App(click.Group):
             if error.filename is None or error.strerror is None:
                 raise
             _fail(ctx, f"{error.filename}: {error.strerror}")
+
+
+class _Misused(click.ClickException):
+    """A command line that is wrong: one line, as for every other failure."""
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"Error: {plain(self.message)}", err=True)
+
+
+def _misused(error: click.UsageError) -> click.ClickException:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return error  # shows the help
+    command = "vibeseater" if error.ctx is None else error.ctx.command_path
+    return _Misused(f"{error.format_message().rstrip('.')}. See `{command} --help`.")
 
 
 def _fail(ctx: click.Context, message: str) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -28,10 +29,25 @@ def json_object(field: str, text: str) -> dict[str, Any]:
         data = sys.stdin.buffer.read() if text == "-" else text.encode()
         value = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeError) as error:
+        if _has_lone_surrogate(text):
+            raise InputError(
+                field, text, "holds a lone surrogate, which is no character", "Leave it out, or write both halves"
+            ) from None
         raise InputError(field, text, f"not valid JSON ({error})", f'Write --{field} \'{{"title": "…"}}\'') from None
     if not isinstance(value, dict):
         raise InputError(field, text, "not a JSON object", f'Write --{field} \'{{"title": "…"}}\'')
     return value
+
+
+def _has_lone_surrogate(text: str) -> bool:
+    """Whether the text is JSON but for half a character, such as `"\\ud800"`."""
+    try:
+        json.dumps(json.loads(text), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    except ValueError:
+        pass
+    return False
 
 
 def moment(field: str, text: str | None) -> datetime | None:

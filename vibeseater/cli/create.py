@@ -10,6 +10,7 @@ import click
 from vibeseater.cli.arguments import json_object, moment, the_source, the_stream
 from vibeseater.cli.output import json_line, line
 from vibeseater.cli.session import run_connected
+from vibeseater.errors import NotFoundError
 from vibeseater.inputs import draft_event
 
 if TYPE_CHECKING:
@@ -56,7 +57,11 @@ def create(
             },
             max_bytes=seater.settings.max_content_bytes,
         )
-        into = await the_stream(seater, stream, create=make)
+        try:
+            into = await the_stream(seater, stream, create=make)
+        except NotFoundError as error:
+            cure = "Add --create to make it, or see `vibeseater streams`"
+            raise NotFoundError(error.field, error.value, error.problem, cure) from None
         origin = None if source is None else await the_source(seater, into, source, create=make)
         event = await seater.events.create_event(
             stream_id=into.id,

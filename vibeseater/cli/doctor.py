@@ -91,7 +91,7 @@ def _show(report: Report) -> None:
             ("Python", f"{report.python} on {report.platform}"),
             ("home", f"{report.home}{_free(report.home_free_bytes)}"),
             ("PostgreSQL", _server(report.postgres)),
-            ("TimescaleDB", report.timescaledb or "not in this database; not needed"),
+            ("TimescaleDB", _timescaledb(report)),
             ("migrations", "unknown" if migrations is None else f"{migrations.applied} of {migrations.known} applied"),
             ("Redis", _server(report.redis)),
         ],
@@ -116,3 +116,9 @@ def _server(server: ServerReport) -> str:
     if server.latency_ms is not None:
         parts.append(f"answers in {server.latency_ms:.2f} ms")
     return ", ".join(parts)
+
+
+def _timescaledb(report: Report) -> str:
+    if report.migrations is None and report.timescaledb is None:
+        return "unknown"  # the database could not be asked
+    return report.timescaledb or "not in this database; not needed"

@@ -14,9 +14,10 @@ import msgspec
 
 from vibeseater.cli.arguments import the_stream
 from vibeseater.cli.files import written
-from vibeseater.cli.output import note
+from vibeseater.cli.output import json_line, note
 from vibeseater.cli.progress import progress
 from vibeseater.cli.session import run_connected
+from vibeseater.errors import InputError
 from vibeseater.models import Event, Source, Stream
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ Writer = Callable[[TextIO], Callable[[Event, Source | None], None]]
 @click.argument("stream")
 @click.option("-o", "--output", metavar="FILE", help="Where to write; else stdout. A file appears when it is whole.")
 @click.option("--format", "file_format", type=click.Choice(["jsonl", "csv"]), help="Else by FILE's ending, else jsonl.")
-def export(stream: str, output: str | None, file_format: str | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON; needs -o, for stdout holds the events.")
+def export(stream: str, output: str | None, file_format: str | None, as_json: bool) -> None:
     """Write the events of STREAM, an id or a slug, in the order of their positions.
 
     JSON Lines holds each event whole, with its source's name and type; `vibeseater import` reads it. CSV is for
@@ -43,12 +45,14 @@ def export(stream: str, output: str | None, file_format: str | None) -> None:
     """
     if file_format is None:
         file_format = "csv" if output is not None and output.lower().endswith(".csv") else "jsonl"
+    if as_json and output in (None, "-"):
+        raise InputError("json", True, "stdout holds the events already", "Name a file with -o, or leave --json out")
     begin = _csv if file_format == "csv" else _jsonl
 
     async def work(seater: VibeSeater) -> None:
         watched = await the_stream(seater, stream)
         target: AbstractContextManager[TextIO] = written(None if output in (None, "-") else Path(str(output)))
-        count = 0
+        count = position = 0
         with target as out, progress(f"Exporting {watched.slug}", watched.stream_seq) as advance:
             write = begin(out)
             sources = {one.id: one for one in await seater.sources.list_sources()}
@@ -56,8 +60,20 @@ def export(stream: str, output: str | None, file_format: str | None) -> None:
                 for event in events:
                     write(event, None if event.source_id is None else sources.get(event.source_id))
                 count += len(events)
-                advance(events[-1].stream_seq)
-        if out is not sys.stdout:
+                position = events[-1].stream_seq
+                advance(position)
+        if as_json:
+            json_line(
+                {
+                    "stream": watched.slug,
+                    "stream_id": watched.id,
+                    "events": count,
+                    "last_position": position,
+                    "format": file_format,
+                    "file": output,
+                }
+            )
+        elif out is not sys.stdout:
             note(f"{count:,} events in {output}")
 
     run_connected(work)

@@ -11,6 +11,7 @@ from vibeseater.cli.arguments import stream_of_title, the_stream
 from vibeseater.cli.output import ago, json_line, line, rows
 from vibeseater.cli.session import run_connected
 from vibeseater.cli.sources import COMMANDS
+from vibeseater.errors import InputError, NotFoundError
 from vibeseater.models import Stream
 
 if TYPE_CHECKING:
@@ -137,7 +138,15 @@ def _add_control(name: str, text: str) -> None:
     def control(stream: str, as_json: bool) -> None:
         async def work(seater: VibeSeater) -> None:
             change: Callable[..., object] = getattr(seater.streaming, f"{name}_stream")
-            await change(await the_stream(seater, stream))  # type: ignore[misc]
+            found = await the_stream(seater, stream)
+            try:
+                await change(found)  # type: ignore[misc]
+            except InputError as error:
+                if isinstance(error, NotFoundError):
+                    raise
+                raise InputError(
+                    error.field, error.value, error.problem, f"Start it with `vibeseater streams start {found.slug}`"
+                ) from None
             _print(await the_stream(seater, stream), as_json)
 
         run_connected(work)
