@@ -28,11 +28,11 @@ async def batches(place: Workplace) -> list[Figure]:
         try:
             records = Records()
             for name, size in zip(NAMES, SIZES, strict=True):
-                repeats = place.scale(20_000, 10_000) // size
+                repeats = max(1, place.scale(20_000, 10_000) // size)
                 measured = await interleave(
                     partial(_copy, connection, records, size, repeats),
                     partial(_create, seater, stream.id, source.id, size, repeats),
-                    place.scale(11, 5),
+                    place.rounds(11, 5),
                     place.step,
                 )
                 figures.append(measured.figure(name, "/s", at_least_times(0.85)))

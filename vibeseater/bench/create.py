@@ -33,7 +33,7 @@ async def one_caller(place: Workplace) -> list[Figure]:
 
     Call to receipt: each call waits until the subscriber has its event, before the next; so neither delays the other.
     """
-    seconds, rounds = place.scale(1000, 300) / 1000, place.scale(9, 5)
+    seconds, rounds = place.scale(1000, 300) / 1000, place.rounds(9, 5)
     async with place.seater() as seater, _Creating(seater) as creating:
         connection = await connect(seater.settings)
         try:
@@ -64,7 +64,7 @@ async def one_caller(place: Workplace) -> list[Figure]:
 
 async def many_callers(place: Workplace) -> list[Figure]:
     """Callers that each make one event after another, all in one process, with one subscriber there."""
-    calls, rounds = place.scale(30_000, 8_000), place.scale(7, 3)
+    calls, rounds = place.scale(30_000, 8_000), place.rounds(7, 3)
     async with place.seater() as seater, _Creating(seater) as creating:
         pool = await asyncpg.create_pool(
             seater.settings.database_url, min_size=BARE_CONNECTIONS, max_size=BARE_CONNECTIONS, init=_pass_json_through

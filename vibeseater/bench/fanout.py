@@ -43,7 +43,7 @@ async def fan_out(place: Workplace) -> list[Figure]:
             measured = await interleave(
                 _measure(feeds, bare.hand_out, bare, size, number),
                 _measure(feeds, feeds.hand_out, feeds, size, number),
-                place.scale(9, 5),
+                place.rounds(9, 5),
                 place.step,
             )
             figures.append(measured.figure(name, "/s", at_least(asked, "/s")))

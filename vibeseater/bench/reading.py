@@ -35,7 +35,7 @@ async def catch_up(place: Workplace) -> list[Figure]:
             measured = await interleave(
                 lambda: _read_bare(connection, stream),
                 lambda: _follow(seater, stream),
-                place.scale(9, 5),
+                place.rounds(9, 5),
                 place.step,
             )
         finally:

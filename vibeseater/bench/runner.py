@@ -48,6 +48,7 @@ async def run(
     *,
     quick: bool,
     only: Sequence[str] = (),
+    share: float = 1.0,
     step: Callable[[str, str], None] = lambda name, text: None,
     note: Callable[[str], None] = lambda text: None,
 ) -> AsyncIterator[Figure]:
@@ -56,12 +57,15 @@ async def run(
     Args:
         quick: little work, few rounds: within a minute.
         only: names of rows, whole or up to a dot; all where it is empty.
+        share: of the work, for those who only want to see it run.
         step: called with a row's name and how far it is.
         note: called with what is to be known beside the figures.
     """
     wanted = chosen(only)
     now = ""
-    async with open_workplace(settings, quick=quick, step=lambda text: step(now, text), note=note) as place:
+    async with open_workplace(
+        settings, quick=quick, share=share, step=lambda text: step(now, text), note=note
+    ) as place:
         for names, measure in FAMILIES.items():
             asked_for = [name for name in names if name in wanted]
             if asked_for:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -34,13 +35,24 @@ class Workplace:
     """
 
     def __init__(
-        self, settings: Settings, *, quick: bool, step: Callable[[str], None], note: Callable[[str], None]
+        self,
+        settings: Settings,
+        *,
+        quick: bool,
+        share: float = 1.0,
+        step: Callable[[str], None] = lambda text: None,
+        note: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.settings, self.quick, self.step, self.note = settings, quick, step, note
+        self._share = share
 
     def scale(self, full: int, quick: int) -> int:
-        """The size of the work: `full`, or `quick` with `--quick`."""
-        return quick if self.quick else full
+        """How much work: `full`, or `quick` with `--quick`; of it the share that is asked for."""
+        return max(1, round((quick if self.quick else full) * self._share))
+
+    def rounds(self, full: int, quick: int) -> int:
+        """How many rounds, in the same way."""
+        return 2 if self._share < 1 else quick if self.quick else full
 
     @contextlib.asynccontextmanager
     async def seater(self) -> AsyncIterator[VibeSeater]:
@@ -77,13 +89,11 @@ async def _create(lender: Connection, name: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def open_workplace(
-    settings: Settings, *, quick: bool, step: Callable[[str], None], note: Callable[[str], None]
-) -> AsyncIterator[Workplace]:
-    """The configured servers as a workplace; the embedded ones where none are configured."""
+async def open_workplace(settings: Settings, **how: Any) -> AsyncIterator[Workplace]:
+    """The configured servers as a workplace, the embedded ones where none are configured; `how` is what it takes."""
     needs = {"postgres": settings.database_url is None, "redis": settings.redis_url is None}
     if not any(needs.values()):
-        yield Workplace(settings, quick=quick, step=step, note=note)
+        yield Workplace(settings, **how)
         return
     servers = await embedded.acquire(settings, **needs)
     try:
@@ -91,6 +101,6 @@ async def open_workplace(
             "database_url": settings.database_url or servers.database_url,
             "redis_url": settings.redis_url or servers.redis_url,
         }
-        yield Workplace(msgspec.structs.replace(settings, **urls), quick=quick, step=step, note=note)
+        yield Workplace(msgspec.structs.replace(settings, **urls), **how)
     finally:
         await servers.release()
