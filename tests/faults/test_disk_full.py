@@ -85,6 +85,7 @@ async def small(request: pytest.FixtureRequest) -> AsyncIterator[Small]:
         await server.destroy()
 
 
+@pytest.mark.slow
 async def test_under_load(small: Small, redis: ThrowawayRedis, tmp_path: Path) -> None:
     """Writers go on all the while."""
     environment = {

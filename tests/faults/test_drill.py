@@ -29,7 +29,7 @@ async def test_nothing_is_found_and_nothing_is_left(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(module.tempfile, "mkdtemp", noted)
     told: list[str] = []
-    report = await drill(seconds=6.0, seed=7, tell=told.append)
+    report = await drill(seconds=4.0, seed=7, tell=told.append)
     assert report.findings.clean, str(report.findings)
     assert report.findings.acknowledged > 0
     assert report.findings.observed >= report.findings.events > 0

@@ -25,7 +25,8 @@ async def reconnected(postgres: ThrowawayPostgres, redis: ThrowawayRedis) -> vib
     return found
 
 
-@pytest.mark.parametrize("setting", ["on", "off"])
+# What must hold where the database was told not to wait holds all the more where it was not.
+@pytest.mark.parametrize("setting", [pytest.param("on", marks=pytest.mark.slow), "off"])
 @pytest.mark.parametrize("kind", ["alone", "group", "batch"])
 async def test_kill_right_after_the_answer(kind: str, setting: str, redis: ThrowawayRedis) -> None:
     """PostgreSQL is killed the moment the answer is here; started again, it holds everything."""

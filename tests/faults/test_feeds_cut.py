@@ -31,7 +31,9 @@ async def subscribed(seater: vibeseater.VibeSeater, place: Place) -> LiveFeed:
             return feed
 
 
-@pytest.mark.parametrize("fault", get_args(Fault))
+@pytest.mark.parametrize(
+    "fault", [pytest.param(fault, marks=[pytest.mark.slow] if fault == "silent" else []) for fault in get_args(Fault)]
+)
 @pytest.mark.parametrize("which", ["postgres", "redis"])
 async def test_at_every_step(
     which: str,

@@ -48,7 +48,7 @@ async def test_a_few(
     number: int, tmp_path: Path, postgres: ThrowawayPostgres, redis: ThrowawayRedis, detour: Detour
 ) -> None:
     """Short ones, other ones each time."""
-    await _play(FIRST + number, tmp_path, postgres, redis, detour, seconds=4.0)
+    await _play(FIRST + number, tmp_path, postgres, redis, detour, seconds=3.0)
 
 
 @pytest.mark.slow

@@ -74,8 +74,19 @@ WRITES: dict[str, tuple[Write, int]] = {  # and how many events each stores
 }
 
 
-@pytest.mark.parametrize("fault", get_args(Fault))
-@pytest.mark.parametrize("name", WRITES)
+def _is_slow(name: str, fault: str) -> bool:
+    """The large batch takes long: by default it is struck only in the two worst ways."""
+    return name == "a large batch" and fault not in ("after", "late")
+
+
+CASES = [
+    pytest.param(name, fault, marks=[pytest.mark.slow] if _is_slow(name, fault) else [], id=f"{name}-{fault}")
+    for name in WRITES
+    for fault in get_args(Fault)
+]
+
+
+@pytest.mark.parametrize(("name", "fault"), CASES)
 async def test_at_every_step(
     name: str,
     fault: Fault,
