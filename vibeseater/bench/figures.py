@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 __all__ = [
+    "NOTHING",
     "Asked",
     "Figure",
     "Sample",
@@ -31,7 +32,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
         bound: what the barest way to do the same work did in the same run, in `unit`; None where there is none.
         ratio: `value / bound`, the median over rounds; None without a bound.
         asked: what is asked of it, in words.
-        met: whether it is so; None where it was not measured.
+        met: whether it is so; None where it was not measured, or nothing is asked.
     """
 
     name: str
@@ -47,12 +48,16 @@ class Asked(NamedTuple):
     """What is asked of a figure: in words, and as a test of `(value, ratio)`."""
 
     words: str
-    holds: Callable[[float, float | None], bool]
+    holds: Callable[[float, float | None], bool | None]
 
 
 def unmeasured(name: str, unit: str, asked: Asked) -> Figure:
     """A row that could not be measured here."""
     return Figure(name=name, value=None, unit=unit, bound=None, ratio=None, asked=asked.words, met=None)
+
+
+NOTHING = Asked("–", lambda value, ratio: None)
+"""For a figure that is told for its own sake."""
 
 
 def at_least(least: float, unit: str) -> Asked:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from vibeseater.bench.figures import Figure
@@ -13,7 +14,13 @@ __all__ = ["amount", "table"]
 
 def table(figures: Sequence[Figure]) -> Table:
     """The figures as a table, each beside its bound."""
-    made = Table(title="VibeSeater beside its bounds", title_justify="left")
+    made = Table(
+        title="VibeSeater beside its bounds",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
     made.add_column("row", no_wrap=True)
     for head in ("VibeSeater", "bound", "ratio"):
         made.add_column(head, justify="right", no_wrap=True)
@@ -24,7 +31,7 @@ def table(figures: Sequence[Figure]) -> Table:
             figure.name,
             amount(figure.value, figure.unit),
             amount(figure.bound),
-            "–" if figure.ratio is None else f"{figure.ratio:.2f} ×",
+            "–" if figure.ratio is None else f"{figure.ratio:.2f}×",
             figure.asked,
             {True: "[green]✓[/]", False: "[red]✗[/]", None: "–"}[figure.met],
         )
