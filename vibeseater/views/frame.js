@@ -26,6 +26,10 @@ export function render({model}) {
   }
   function changed() {
     if (model.dark === expected) return
+    if (navigator.userActivation && !navigator.userActivation.hasBeenActive) {
+      model.dark = expected  // the page told where it began; nobody has pressed anything yet
+      return
+    }
     expected = model.dark  // not by us: the person pressed the button
     keep(expected)
     tell(expected)
@@ -38,6 +42,11 @@ export function render({model}) {
   addEventListener("storage", other)
   model.on("remove", () => { system.removeEventListener("change", follow); removeEventListener("storage", other) })
   title()
-  follow()
+  // The page around this listens once it stands in the document; what is changed before would be lost.
+  function begin() {
+    if (root.isConnected) setTimeout(follow, 250)
+    else setTimeout(begin, 50)
+  }
+  begin()
   return root
 }
