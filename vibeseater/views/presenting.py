@@ -62,8 +62,10 @@ class Presenter:
         if self._closed:
             return
         if document is None:
+            # Not `wait_for`: before Python 3.12 it loses a cancellation that comes together with what it waits for.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ready.wait(), _LONGEST_WAIT)
+                async with asyncio.timeout(_LONGEST_WAIT):
+                    await self._ready.wait()
             self._ready.set()
             change()
             return
