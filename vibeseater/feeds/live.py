@@ -198,7 +198,8 @@ class LiveFeed(Feed):
             self._early[first] = run
         elif held is None and len(self._early) < MAX_EARLY:
             others = self._early.values()
-            if sum(len(it.events) for it in others) < MAX_BUFFERED and sum(it.size for it in others) < MAX_BUFFERED_BYTES:
+            events, size = sum(len(other.events) for other in others), sum(other.size for other in others)
+            if events < MAX_BUFFERED and size < MAX_BUFFERED_BYTES:
                 self._early[first] = run
         self._await_missing()
 
