@@ -173,6 +173,13 @@ def test_wrong_charsets_are_survived(declared: str) -> None:
     assert item.content["title"].startswith("Gr")
 
 
+def test_one_broken_byte_garbles_nothing_else() -> None:
+    """In a UTF-8 feed with a bad byte every other character stays what it is."""
+    document = rss(entry(1, title="Zürich — علی"), entry(2, title="bad @ byte")).encode().replace(b"@", b"\xff")
+    titles = [item.content["title"] for item in read(document, "text/xml; charset=utf-8").items]
+    assert sorted(titles) == ["Zürich — علی", "bad \ufffd byte"]
+
+
 def test_a_charset_that_is_told_is_used() -> None:
     """ISO-8859-1 by the header, UTF-16 by its mark."""
     text = rss(entry(1, title="Grüße"))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import calendar
 import io
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, NamedTuple
@@ -126,7 +127,7 @@ def read_feed(answer: Answer, event_type: str = "rss_item") -> Feed:
         # A file object, never the text itself: feedparser opens text that looks like a path or an address.
         # What it can do to markup costs seconds, and all markup goes anyway.
         parsed = feedparser.parse(
-            io.BytesIO(answer.body),
+            io.BytesIO(_mended(answer)),
             response_headers=_headers(answer),
             sanitize_html=False,
             resolve_relative_uris=False,
@@ -154,6 +155,28 @@ def _json_feed(answer: Answer, event_type: str) -> Feed:
     title = clean_text(strip_markup(document.get("feed", {}).get("title", ""), 400), 200)
     items = _items(document["entries"][:_MOST_ITEMS], event_type, title, answer.url)
     return Feed(items=oldest_first(items, newest_first=True), ttl=None, problem=document["problem"], whole=True)
+
+
+_CHARSET = re.compile(rb"""(?:charset|encoding)\s*=\s*["']?([\w.:-]+)""", re.IGNORECASE)
+
+
+def _mended(answer: Answer) -> bytes:
+    """The document; where it is UTF-8 with some broken bytes, those are replaced by U+FFFD.
+
+    feedparser would take the whole of it for windows-1252 because of one bad byte, and garble every other character.
+    A document that says nothing of UTF-8, or holds more broken characters than whole ones, is left to its guess.
+    """
+    found = _CHARSET.search(answer.headers.get("content-type", "").encode()) or _CHARSET.search(answer.body[:200])
+    if found is not None and found[1].lower().replace(b"-", b"") != b"utf8":
+        return answer.body
+    try:
+        answer.body.decode()
+    except UnicodeDecodeError:
+        text = answer.body.decode(errors="replace")
+        broken = text.count("\ufffd")
+        if broken <= sum(not char.isascii() for char in text) - broken:
+            return text.encode()
+    return answer.body
 
 
 def _headers(answer: Answer) -> dict[str, str]:
