@@ -99,7 +99,9 @@ class _Drawing:
             border_fill_color=None,
             output_backend="canvas",
         )
-        self._glyphs: list[Any] = []
+        # Made beforehand: models that are made while a page is open can reach it after what refers to them.
+        self.areas.data = {"x": [-1.0, 0.0]} | {f"{side}{at}": [0.0, 0.0] for at in range(_MOST + 1) for side in "yz"}
+        self._glyphs = [self._area(at) for at in range(_MOST + 1)]
         self._style()
         quads = self.figure.quad(
             "left", "right", "top", 0, source=self.bars, fill_alpha=0, line_alpha=0, hover_fill_color=_INK,
@@ -108,6 +110,12 @@ class _Drawing:
         # Bokeh escapes what it puts in for @ names: a source may call itself what it likes.
         tooltips = [("", "@when"), ("events/s", "@top{0.[00]}"), ("by source", "@by")]
         self.figure.add_tools(HoverTool(renderers=[quads], mode="vline", tooltips=tooltips))
+
+    def _area(self, at: int) -> Any:
+        return self.figure.varea_step(
+            "x", f"y{at}", f"z{at}", step_mode="after", source=self.areas, fill_color=_INK, fill_alpha=0.78,
+            level="underlay",
+        )  # fmt: skip
 
     def _style(self) -> None:
         plot = self.figure
@@ -131,16 +139,7 @@ class _Drawing:
     def draw(self, columns: dict[str, Any], hover: dict[str, Any], stacks: list[tuple[str, str]], peak: float) -> None:
         """Replace what is drawn."""
         for index, (_, colour) in enumerate(stacks):
-            if index == len(self._glyphs):
-                # Columns first: a glyph whose column is missing would be an error in the browser.
-                self.areas.data = columns
-                self._glyphs.append(
-                    self.figure.varea_step(
-                        "x", f"y{index}", f"z{index}", step_mode="after", source=self.areas, fill_color=colour,
-                        fill_alpha=0.78, level="underlay",
-                    )
-                )  # fmt: skip
-            elif self._glyphs[index].glyph.fill_color != colour:
+            if self._glyphs[index].glyph.fill_color != colour:
                 self._glyphs[index].glyph.fill_color = colour
         nothing = [0.0] * len(columns["x"])
         for index in range(len(stacks), len(self._glyphs)):
