@@ -48,7 +48,7 @@ DEEPEST = 100
 _encoder = msgspec.json.Encoder()
 
 
-class EventDraft(msgspec.Struct, kw_only=True):
+class EventDraft(msgspec.Struct, kw_only=True, gc=False):
     """An event that passed every check and waits to be stored: JSON encoded, times aware, ids made."""
 
     id: UUID
@@ -76,22 +76,23 @@ def draft_event(values: Mapping[str, Any], *, max_bytes: int) -> EventDraft:
     Raises:
         InputError: a field is missing, unknown, or its value does not fit.
     """
-    for field in values:
-        if field not in _FIELDS:
-            raise InputError("event", field, "unknown field", f"Known are {', '.join(sorted(_FIELDS))}")
-    for field in _NEEDED:
-        if values.get(field) is None:
-            raise InputError(field, None, "missing", "Every event has a stream_id, an event_type and a content")
+    if not values.keys() <= _FIELDS:
+        field = next(field for field in values if field not in _FIELDS)
+        raise InputError("event", field, "unknown field", f"Known are {', '.join(sorted(_FIELDS))}")
+    stream_id, event_type, content = values.get("stream_id"), values.get("event_type"), values.get("content")
+    if stream_id is None or event_type is None or content is None:
+        field = next(field for field in _NEEDED if values.get(field) is None)
+        raise InputError(field, None, "missing", "Every event has a stream_id, an event_type and a content")
     external_id = values.get("external_id")
     occurred_at = values.get("occurred_at")
     metadata = values.get("metadata")
     source_id = values.get("source_id")
     return EventDraft(
         id=uuid7(),
-        stream_id=to_id("stream_id", values["stream_id"]),
+        stream_id=to_id("stream_id", stream_id),
         source_id=None if source_id is None else to_id("source_id", source_id),
-        event_type=check_text("event_type", values["event_type"], LONGEST_TYPE),
-        content=encode_object("content", values["content"], max_bytes),
+        event_type=check_text("event_type", event_type, LONGEST_TYPE),
+        content=encode_object("content", content, max_bytes),
         occurred_at=None if occurred_at is None else check_time("occurred_at", occurred_at),
         external_id=None if external_id is None else _check_external_id(external_id),
         metadata=b"{}"

@@ -105,7 +105,7 @@ class Source(_Record, frozen=True, kw_only=True):
         return source_topic(self.id)
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):  # JSON holds no cycles for the collector to find
     """One thing that happened.
 
     Attributes:

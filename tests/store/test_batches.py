@@ -109,14 +109,81 @@ async def test_what_postgresql_refuses_in_the_middle_leaves_nothing(seater: Vibe
     assert (await seater.events.create_events_batch(items)).created == size
 
 
-async def test_one_bad_item_is_told_by_its_number(seater: VibeSeater) -> None:
-    """The error names which item and which field of it, before anything is sent."""
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+@pytest.mark.parametrize("at", [0, 0.5, 1])
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"content": {"a": {"b": float("nan")}}}, r"\.content\.a\.b=nan: not a JSON number"),
+        ({"stream_id": "debate"}, r"\.stream_id='debate': not an id"),
+        ({"stream_id": None}, r"\.stream_id=None: missing"),
+        ({"colour": "red"}, r"\.event='colour': unknown field"),
+        (None, r"=None: not a dict"),
+    ],
+    ids=["content", "stream", "none", "unknown", "no-dict"],
+)
+async def test_one_bad_item_is_told_by_its_number(
+    seater: VibeSeater, size: int, at: float, bad: dict[str, Any] | None, message: str
+) -> None:
+    """The error names which item and which field of it, wherever it stands; nothing is stored, no counter raised."""
     stream = await seater.streams.create_stream(title="A")
-    items = [item(stream, n) for n in range(LARGE)]
-    items[417]["content"] = {"a": {"b": float("nan")}}
-    with pytest.raises(InputError, match=r"^items\[417\]\.content\.a\.b=nan: not a JSON number"):
+    items: list[Any] = [item(stream, n) for n in range(size)]
+    index = int(at * (size - 1))
+    items[index] = None if bad is None else items[index] | bad
+    with pytest.raises(InputError, match=rf"^items\[{index}\]{message}"):
         await seater.events.create_events_batch(items)
     assert await stored_rows(seater) == NOTHING
+    assert positions(await seater.events.create_events_batch([item(stream)])) == [1]
+
+
+async def test_every_kind_of_value_is_copied_as_it_is(seater: VibeSeater) -> None:
+    """Rows that differ in every field come back from PostgreSQL as the batch told them."""
+    streams = [await seater.streams.create_stream(title=title) for title in "AB"]
+    source = await seater.sources.create_source(name="S")
+    items = [
+        {
+            "stream_id": (streams[n % 2], str(streams[n % 2].id), streams[n % 2].id)[n % 3],
+            "source_id": (None, source, str(source.id))[n // 3 % 3],
+            "event_type": ("a", "größer ☃", "𝄞" * 200)[n % 3],
+            "content": ({}, {"n": n, "text": "☃ \t\n\\ \"'", "deep": [{"x": [None, 1.5, -n, 10**30]}]}, {"é": "x" * n})[
+                n % 3
+            ],
+            "occurred_at": (
+                None,
+                "1000-01-01T00:00:00.000001Z",
+                "1999-12-31T23:59:59.999999-14:00",
+                "2100-01-01T00:00Z",
+            )[n % 4],
+            "external_id": None if n < LARGE else f"№ {n}",
+            "metadata": (None, {}, {"m": n})[n // 2 % 3],
+        }
+        for n in range(2 * LARGE)
+    ]
+    for batch in (items[:LARGE], items[LARGE:]):
+        made = await seater.events.create_events_batch(batch)
+        for stream in streams:
+            mine = [event for event in made if event.stream_id == stream.id]
+            stored = await seater.events.list_events(stream, after=mine[0].stream_seq - 1, limit=len(mine))
+            assert stored == mine
+        of_source = [event for event in made if event.source_id == source.id]
+        assert [event.source_seq for event in of_source] == list(
+            range(of_source[0].source_seq or 0, (of_source[0].source_seq or 0) + len(of_source))
+        )
+
+
+async def test_what_is_changed_while_a_batch_is_stored_parts_no_event_from_its_position(seater: VibeSeater) -> None:
+    """A batch's dicts belong to its caller, who may use them again at once: events go where they were sent."""
+    here, there = [await seater.streams.create_stream(title=title) for title in ("Here", "There")]
+    items = [item(here, n) for n in range(20 * LARGE)]
+    storing = asyncio.create_task(seater.events.create_events_batch(items))
+    while not storing.done():
+        await asyncio.sleep(0)
+        for one in items:
+            one.update(stream_id=there.id, external_id="changed")
+    events = await storing
+    assert {event.stream_id for event in events} == {here.id}
+    assert positions(events) == list(range(1, 20 * LARGE + 1))
+    assert (await seater.streams.get_stream(there)).stream_seq == 0
 
 
 async def test_a_cancelled_batch_is_stored_whole_or_not_at_all(seater: VibeSeater) -> None:

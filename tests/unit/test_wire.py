@@ -16,8 +16,7 @@ from vibeseater.broadcast.frames import MAX_FRAME_BYTES, frames_of
 from vibeseater.broadcast.incoming import runs_of
 from vibeseater.inputs import EventDraft, draft_event
 from vibeseater.models import Event
-from vibeseater.store.commit import to_stored_event
-from vibeseater.store.insertion import Stored
+from vibeseater.store.insertion import stored_event
 from vibeseater.topics import Topic
 from vibeseater.wire import decode_frame, encode_event, encode_frame
 
@@ -32,7 +31,7 @@ def stored(seq: int, content: dict[str, Any] | None = None, **changed: Any) -> C
     values = {"stream_id": STREAM, "source_id": SOURCE, "event_type": "test", "content": content or {}} | changed
     draft = draft_event(values, max_bytes=4 << 20)
     source_seq = None if draft.source_id is None else seq
-    return draft, to_stored_event(draft, Stored(seq, source_seq, draft.occurred_at or NOW, NOW))
+    return draft, stored_event(draft, seq, source_seq, NOW)
 
 
 def message_of(*created: Created) -> bytes:

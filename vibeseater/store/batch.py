@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
 
 import asyncpg
 
 from vibeseater.errors import ServerError, UnreachableError, in_a_line
-from vibeseater.inputs import EventDraft
 from vibeseater.store.backend import Backend, identify, settle
 from vibeseater.store.commit import Commit, Within, commit_batch, gone
+from vibeseater.store.drafts import Drafts
 from vibeseater.store.pool import Connection, Pool
 from vibeseater.store.rows import find_by_ids, find_by_keys, key_of
 
@@ -23,7 +22,7 @@ _SECONDS_A_ROW = 0.002  # that a batch may take on top of the patience with a se
 
 async def write_batch(
     pool: Pool,
-    drafts: Sequence[EventDraft],
+    drafts: Drafts,
     within: Within | None = None,
     *,
     seconds: float | None = None,
@@ -38,6 +37,7 @@ async def write_batch(
         gone_is_fine: whether external_ids are passed over whose events were stored before, and purged since.
 
     Raises:
+        InputError: an item does not fit; nothing is stored.
         NotFoundError: a stream or source does not exist; nothing is stored.
         UnreachableError: PostgreSQL stayed away for so many seconds.
         ServerError: PostgreSQL refused the batch; nothing is stored.
@@ -86,7 +86,7 @@ def _gave_up(seconds: float, error: Exception, *, doubtful: bool) -> Unreachable
     return UnreachableError(f"PostgreSQL stayed away for {seconds:g} s ({in_a_line(error)}). {fate}")
 
 
-async def _recall(connection: Connection, drafts: Sequence[EventDraft]) -> Commit | None:
+async def _recall(connection: Connection, drafts: Drafts) -> Commit | None:
     """The commit of a former try whose answer was lost; None where it never came to be."""
     found = await find_by_ids(connection, [draft.id for draft in drafts])
     if not found:

@@ -11,11 +11,13 @@ import msgspec
 from vibeseater.errors import InputError, NotFoundError
 from vibeseater.inputs import EventDraft
 from vibeseater.models import Event
-from vibeseater.store.insertion import Stored, copy_many, insert_many, insert_one
+from vibeseater.store.copying import copy_many
+from vibeseater.store.drafts import Drafts
+from vibeseater.store.insertion import insert_many, insert_one
 from vibeseater.store.pool import Connection
 from vibeseater.store.rows import find_by_keys, key_of, missing_parents
 
-__all__ = ["AnswerLostError", "Outcome", "Within", "commit_batch", "commit_group", "gone", "to_stored_event"]
+__all__ = ["AnswerLostError", "Outcome", "Within", "commit_batch", "commit_group", "gone"]
 
 Outcome = Event | InputError
 """What became of a draft: the event (new, or the one stored before under its external_id), or why it was refused."""
@@ -24,8 +26,6 @@ Within = Callable[[Connection], Awaitable[None]]
 """Writes something more in the transaction that stores events."""
 
 _COPY_FROM = 200  # rows; below, one statement is quicker than three
-
-_decode = msgspec.json.decode
 
 
 class AnswerLostError(Exception):
@@ -39,23 +39,6 @@ class Commit(msgspec.Struct):
     created: list[tuple[EventDraft, Event]]
 
 
-def to_stored_event(draft: EventDraft, stored: Stored) -> Event:
-    """The event as every watcher will see it: its content is what was encoded, not the caller's own dict."""
-    return Event(
-        id=draft.id,
-        stream_id=draft.stream_id,
-        source_id=draft.source_id,
-        stream_seq=stored.stream_seq,
-        source_seq=stored.source_seq,
-        event_type=draft.event_type,
-        content=_decode(draft.content),
-        occurred_at=stored.occurred_at,
-        inserted_at=stored.inserted_at,
-        external_id=draft.external_id,
-        metadata={} if draft.metadata == b"{}" else _decode(draft.metadata),
-    )
-
-
 async def commit_group(connection: Connection, drafts: Sequence[EventDraft]) -> Commit:
     """Store independent events in one statement and one commit; a draft that can't be stored harms no other.
 
@@ -64,18 +47,17 @@ async def commit_group(connection: Connection, drafts: Sequence[EventDraft]) -> 
         AnswerLostError: it took the statement, and refused to tell of those that were stored before.
     """
     if len(drafts) == 1 and drafts[0].external_id is None:
-        alone = await insert_one(connection, drafts[0])
-        places = [alone]
+        events = [await insert_one(connection, drafts[0])]
     else:
-        places = await insert_many(connection, drafts)
+        events = await insert_many(connection, drafts)
     try:
-        return await _complete(connection, drafts, places)
+        return await _complete(connection, drafts, events)
     except asyncpg.PostgresError as error:
         raise AnswerLostError(str(error)) from error
 
 
 async def commit_batch(
-    connection: Connection, drafts: Sequence[EventDraft], within: Within | None = None, *, gone_is_fine: bool = False
+    connection: Connection, drafts: Drafts, within: Within | None = None, *, gone_is_fine: bool = False
 ) -> Commit:
     """Store a batch: all of it in one transaction, or nothing.
 
@@ -84,11 +66,14 @@ async def commit_batch(
         gone_is_fine: whether an external_id whose event was stored before, and purged since, is passed over.
 
     Raises:
-        NotFoundError: a stream or source does not exist.
+        InputError: an item does not fit; nothing is stored.
+        NotFoundError: a stream or source does not exist; nothing is stored.
     """
+    if len(drafts) < _COPY_FROM:
+        drafts[:]  # checked before anything is begun
     async with connection.transaction():
-        places = await (insert_many if len(drafts) < _COPY_FROM else copy_many)(connection, drafts)
-        commit = await _complete(connection, drafts, places)
+        events = await (insert_many if len(drafts) < _COPY_FROM else copy_many)(connection, drafts)
+        commit = await _complete(connection, drafts, events)
         for index, outcome in enumerate(commit.outcomes):
             if isinstance(outcome, InputError) and not (gone_is_fine and outcome.field == "external_id"):
                 raise type(outcome)(f"items[{index}].{outcome.field}", outcome.value, outcome.problem, outcome.cure)
@@ -97,21 +82,17 @@ async def commit_batch(
         return commit
 
 
-async def _complete(connection: Connection, drafts: Sequence[EventDraft], places: Sequence[Stored | None]) -> Commit:
-    """What became of each draft, given what PostgreSQL gave it: None where it was not stored now."""
-    created = [
-        (draft, to_stored_event(draft, place)) for draft, place in zip(drafts, places, strict=True) if place is not None
-    ]
+async def _complete(connection: Connection, drafts: Sequence[EventDraft], events: Sequence[Event | None]) -> Commit:
+    """What became of each draft, given the events that were stored now: None where one was not."""
+    created = [(draft, event) for draft, event in zip(drafts, events, strict=True) if event is not None]
     if len(created) == len(drafts):
         return Commit([event for _, event in created], created)
-    absent = [draft for draft, place in zip(drafts, places, strict=True) if place is None]
+    absent = [draft for draft, event in zip(drafts, events, strict=True) if event is None]
     before = await find_by_keys(connection, [draft for draft in absent if draft.external_id is not None])
     lost = [draft for draft in absent if key_of(draft) not in before]
     refusals = await _refusals(connection, lost) if lost else {}
-    made = iter(created)
     outcomes: list[Outcome] = [
-        next(made)[1] if place is not None else before.get(key_of(draft)) or refusals[draft.id]
-        for draft, place in zip(drafts, places, strict=True)
+        event or before.get(key_of(draft)) or refusals[draft.id] for draft, event in zip(drafts, events, strict=True)
     ]
     return Commit(outcomes, created)
 

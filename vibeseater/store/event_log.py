@@ -18,6 +18,7 @@ from vibeseater.store.batch import write_batch
 from vibeseater.store.columns import read_columns
 from vibeseater.store.commit import Within
 from vibeseater.store.dataframe import to_frame
+from vibeseater.store.drafts import Drafts
 from vibeseater.store.pool import Pool
 from vibeseater.store.reads import EventReads, Where, add_filters
 from vibeseater.store.statistics import EventStatistics
@@ -120,14 +121,7 @@ class EventLog(EventReads, EventStatistics):
             raise InputError(
                 "items", items, "not a list of events", "Give a list of dicts, each with the arguments of create_event"
             )
-        drafts: list[EventDraft] = []
-        for index, item in enumerate(items):
-            if not isinstance(item, Mapping):
-                raise InputError(f"items[{index}]", item, "not a dict", "Give the arguments of create_event as a dict")
-            try:
-                drafts.append(draft_event(item, max_bytes=self._max_bytes))
-            except InputError as error:
-                raise InputError(f"items[{index}].{error.field}", error.value, error.problem, error.cure) from None
+        drafts = Drafts(items, self._max_bytes)
         if not drafts:
             return EventBatch([], 0)
         started = perf_counter()
@@ -165,7 +159,7 @@ class EventLog(EventReads, EventStatistics):
         """
         if not drafts:
             return 0
-        commit = await write_batch(self._pool, drafts, within, seconds=math.inf, gone_is_fine=True)
+        commit = await write_batch(self._pool, Drafts(made=drafts), within, seconds=math.inf, gone_is_fine=True)
         if commit.created:
             await self._publisher.publish_paced(commit.created)
         return len(commit.created)

@@ -33,9 +33,9 @@ from vibeseater.inputs import EventDraft
 from vibeseater.models import Event
 from vibeseater.settings import Settings
 from vibeseater.store.backend import Backend, identify, settle
-from vibeseater.store.commit import AnswerLostError, Commit, Outcome, commit_group, to_stored_event
+from vibeseater.store.commit import AnswerLostError, Commit, Outcome, commit_group
 from vibeseater.store.eager import begin
-from vibeseater.store.insertion import OneInsert, Stored, insert_prepared, prepare_one
+from vibeseater.store.insertion import OneInsert, insert_prepared, prepare_one
 from vibeseater.store.pool import CONNECTION_LOST, Connection, connect, hang_up
 from vibeseater.store.rows import find_by_ids
 
@@ -161,25 +161,20 @@ class Writer:
         self._alone = _Alone(waiting, perf_counter())
         begin(insert_prepared(prepared, waiting.draft, self._settings.connect_timeout), self._alone_done)
 
-    def _alone_done(self, stored: Stored | None, error: BaseException | None) -> None:
+    def _alone_done(self, event: Event | None, error: BaseException | None) -> None:
         alone, self._alone = self._alone, None
         assert alone is not None
         waiting = alone.waiting
-        if stored is None:  # why, and whether it is stored in spite of an error, is found out where groups are stored
+        if event is None:  # why, and whether it is stored in spite of an error, is found out where groups are stored
             if error is not None:
                 self._insert_one = None
             self._start_draining(alone, error)
             return
-        try:
-            event = to_stored_event(waiting.draft, stored)
-        except Exception as failure:
-            _answer([waiting], [_failed(failure)])
-        else:
-            _answer([waiting], [event])
-            telemetry.execute(
-                ("vibeseater", "writer", "committed"), {"count": 1, "duration": perf_counter() - alone.started}
-            )
-            self._on_commit([(waiting.draft, event)])
+        _answer([waiting], [event])
+        telemetry.execute(
+            ("vibeseater", "writer", "committed"), {"count": 1, "duration": perf_counter() - alone.started}
+        )
+        self._on_commit([(waiting.draft, event)])
         if self._queues:
             self._start_draining()
         else:
