@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from vibeseater.store.pool import Pool
 from vibeseater.store.rows import COLUMNS, to_events
 from vibeseater.topics import Topic
 
-__all__ = ["counters", "position_at", "read_after"]
+__all__ = ["counters", "position_at", "positions_at", "read_after"]
 
 _COUNTERS = """
 SELECT 'stream' AS kind, id, stream_seq AS counter FROM streams WHERE id = ANY($1::uuid[])
@@ -56,6 +56,16 @@ SELECT coalesce(
 }
 
 
+# The same for many moments at once, in their order.
+_POSITIONS_AT = {
+    kind: f"""
+SELECT coalesce((SELECT {kind}_seq FROM ({search.replace("$2", "m.moment")}) found ({kind}_seq)), 0)
+FROM unnest($2::timestamptz[]) WITH ORDINALITY m (moment, place) ORDER BY m.place
+"""
+    for kind, search in _POSITION_AT.items()
+}
+
+
 async def counters(pool: Pool, topics: Iterable[Topic]) -> dict[Topic, int]:
     """The counter of each topic, in one query: how many events it ever had. Missing are those that do not exist."""
     wanted = list(topics)
@@ -80,3 +90,8 @@ async def position_at(pool: Pool, topic: Topic, moment: datetime) -> int:
     """The position after which begins what was stored at `moment` or later, purged events left out."""
     found = await pool.fetchval(_POSITION_AT[topic.kind], topic.id, moment)
     return int(found or 0)
+
+
+async def positions_at(pool: Pool, topic: Topic, moments: Sequence[datetime]) -> list[int]:
+    """`position_at` of each of the moments, in one query."""
+    return [int(row[0]) for row in await pool.fetch(_POSITIONS_AT[topic.kind], topic.id, list(moments))]
