@@ -1,10 +1,9 @@
 """Group commit: concurrent events share one statement and one commit; an event alone waits for nobody.
 
 While a commit is under way, what comes meanwhile gathers, and goes together in the next one: no timer, and no waiting
-for company. An event that finds nothing under way is sent to PostgreSQL before `write` first waits. Streams take turns,
-so that a busy one can't hold up the others. The queue is bounded: callers wait at its door. A lost connection is no
-lost event: what became of a commit is found out by the events' ids, once the server process that may still be at it is
-gone, and what was not stored is stored.
+for company. Streams take turns, so that a busy one can't hold up the others. The queue is bounded: callers wait at its
+door. A lost connection is no lost event: what became of a commit is found out by the events' ids, once the server
+process that may still be at it is gone, and what was not stored is stored.
 """
 
 from __future__ import annotations
@@ -12,10 +11,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import sys
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from time import perf_counter
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -34,7 +34,6 @@ from vibeseater.models import Event
 from vibeseater.settings import Settings
 from vibeseater.store.backend import Backend, identify, settle
 from vibeseater.store.commit import AnswerLostError, Commit, Outcome, commit_group
-from vibeseater.store.eager import begin
 from vibeseater.store.insertion import OneInsert, insert_prepared, prepare_one
 from vibeseater.store.pool import CONNECTION_LOST, Connection, connect, hang_up
 from vibeseater.store.rows import find_by_ids
@@ -42,6 +41,8 @@ from vibeseater.store.rows import find_by_ids
 __all__ = ["OnCommit", "Writer"]
 
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 MAX_GROUP = 1000
 MAX_GROUP_BYTES = 4 << 20
@@ -159,12 +160,20 @@ class Writer:
 
     def _begin_alone(self, waiting: _Waiting, prepared: OneInsert) -> None:
         self._alone = _Alone(waiting, perf_counter())
-        begin(insert_prepared(prepared, waiting.draft, self._settings.connect_timeout), self._alone_done)
+        task = _at_once(insert_prepared(prepared, waiting.draft, self._settings.connect_timeout), self._loop)
+        task.add_done_callback(self._alone_done)
 
-    def _alone_done(self, event: Event | None, error: BaseException | None) -> None:
+    def _alone_done(self, task: asyncio.Task[Event | None]) -> None:
         alone, self._alone = self._alone, None
         assert alone is not None
         waiting = alone.waiting
+        if task.cancelled():  # the loop comes to its end
+            self._lose_connection([])
+            _answer([waiting], [_failed(asyncio.CancelledError())])
+            self._tell_idle()
+            return
+        error = task.exception()
+        event = task.result() if error is None else None
         if event is None:  # why, and whether it is stored in spite of an error, is found out where groups are stored
             if error is not None:
                 self._insert_one = None
@@ -332,6 +341,13 @@ class Writer:
                 unsettled.append(self._backend)
             self._connection.terminate()
             self._connection = self._backend = self._insert_one = None
+
+
+def _at_once(work: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> asyncio.Task[T]:
+    """A task that has come to its first wait already, where Python knows such tasks (3.12)."""
+    if sys.version_info >= (3, 12):
+        return asyncio.Task(work, loop=loop, eager_start=True)
+    return loop.create_task(work)
 
 
 def _gave_up(seconds: float, error: Exception, *, doubtful: bool) -> UnreachableError:
