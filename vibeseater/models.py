@@ -191,6 +191,7 @@ class FeedStats(msgspec.Struct, kw_only=True):
     Attributes:
         delivered: events handed to the consumer.
         refilled: those of them that were read from PostgreSQL.
+        gaps: stretches of positions that no live message brought, and that were read from PostgreSQL instead.
         duplicates: events that came again and were dropped.
         purged: positions that PostgreSQL no longer holds, passed over.
         overflows: times that the consumer fell so far behind that its buffer was dropped and read again.
@@ -199,6 +200,7 @@ class FeedStats(msgspec.Struct, kw_only=True):
 
     delivered: int = 0
     refilled: int = 0
+    gaps: int = 0
     duplicates: int = 0
     purged: int = 0
     overflows: int = 0

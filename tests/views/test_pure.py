@@ -113,7 +113,9 @@ def test_summaries(content: dict[str, Any], text: str) -> None:
 def test_a_megabyte_of_text_becomes_a_line() -> None:
     assert len(rows.summary({"title": "x" * 1_000_000})) < 400
     assert len(rows.summary({"x": "y" * 1_000_000})) < 400
-    assert len(rows.detail(an_event(1, content={"x": "y" * 1_000_000}))) < 70_000
+    event = an_event(1, content={"x": "y" * 10_000_000, **{f"k{n}": "z" * 9000 for n in range(300)}})
+    assert len(rows.detail(event)) < 1_100_000
+    assert sum(len(value) for _, value, _ in rows.fields(event)) < 2_000_000
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,7 @@ class LiveFeed(Feed):
         self._early: dict[int, Run] = {}  # by first position
         self._reorder_timer: asyncio.TimerHandle | None = None
         self._overdue = False  # what belongs before the early messages did not come in time
+        self._gap_end = -1  # where the last stretch that was read from PostgreSQL ended
         self._counter = 0  # the highest position that is known, or said, to be stored
         self._wake = WakeUp()
         self._failure: FeedError | None = None
@@ -320,6 +321,9 @@ class LiveFeed(Feed):
         start = self.tail
         # A full page may go on behind its end; a part of one holds all that there is up to the counter.
         self.tail = self._position_of(events[-1]) if len(events) == PAGE else counter
+        if start != self._gap_end:  # else the same gap goes on, page after page
+            self._stats.gaps += 1
+        self._gap_end = self.tail
         self._stats.refilled += len(events)
         self._stats.purged += self.tail - start - len(events)
         self._counter = max(counter, self.tail)

@@ -11,9 +11,9 @@ __all__ = ["script", "styles"]
 _HERE = Path(__file__).parent
 
 
-def script(name: str) -> str:
-    """The text of `<name>.js`."""
-    return (_HERE / f"{name}.js").read_text(encoding="utf-8")
+def script(*names: str) -> str:
+    """The text of `<name>.js`; of several, one after another as one module."""
+    return "\n".join((_HERE / f"{name}.js").read_text(encoding="utf-8") for name in names)
 
 
 def styles(name: str) -> list[str]:

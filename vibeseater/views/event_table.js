@@ -1,30 +1,20 @@
-// The table of events: newest first, capped, still while somebody reads. Everything it shows is set as text.
-const STEP = [[60, 1, "s"], [3600, 60, "min"], [86400, 3600, "h"]]
+// The table of events: newest first, bounded, still while somebody reads. Everything it shows is set as text.
+const MOST = 500      // rows in the document while somebody reads; those farthest away are let go and read again
+const NEAR = 900      // pixels before an end at which the next page is asked for
+const SLICE = 24      // rows made in one frame
+const CALM = 12       // rows a second up to which each fades in; more would flicker
 
-function ago(seconds) {
-  if (seconds < 1) return "now"
-  for (const [limit, size, unit] of STEP) if (seconds < limit) return `${Math.floor(seconds / size)} ${unit}`
+// Where readers stood, for a table that is drawn anew: in this document, or in the one that a reload makes.
+const places = new Map()
+
+function keptPlace(key) {
+  try {
+    const reloaded = performance.getEntriesByType("navigation")[0]?.type === "reload"
+    const place = JSON.parse(sessionStorage.getItem(key))
+    sessionStorage.removeItem(key)
+    return reloaded ? place : null
+  } catch { return null }  // storage that the person has forbidden throws
 }
-
-// What is over a day old is told by its date: "8 y" on each row would tell none from another.
-const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-function date(ms, today) {
-  const at = new Date(ms)
-  if (Number.isNaN(at.getTime())) return "long ago"
-  const two = (number) => String(number).padStart(2, "0")
-  const year = at.getFullYear() === new Date(today).getFullYear() ? "" : ` ${at.getFullYear()}`
-  return `${at.getDate()} ${MONTHS[at.getMonth()]}${year} ${two(at.getHours())}:${two(at.getMinutes())}`
-}
-
-function make(tag, name, text) {
-  const el = document.createElement(tag)
-  if (name) el.className = name
-  if (text != null) el.textContent = text
-  return el
-}
-
-const clock = new Intl.DateTimeFormat(undefined, {dateStyle: "medium", timeStyle: "medium"})
-const when = (ms) => { try { return clock.format(ms) } catch { return String(ms) } }
 
 export function render({model}) {
   const root = make("div", "table")
@@ -33,188 +23,448 @@ export function render({model}) {
   const head = make("div", "head")
   head.setAttribute("role", "row")
   for (const title of ["Time", "Source", "Type", "Event"]) {
-    const cell = make("span", null, title)
-    cell.setAttribute("role", "columnheader")
-    head.append(cell)
+    const title_ = make("span", title.toLowerCase(), title)
+    title_.setAttribute("role", "columnheader")
+    head.append(title_)
   }
+  const following = make("button", "following")
+  following.type = "button"
+  following.append(make("span", "sign"), make("span", "said"))
+  const help = make("button", "help", "?")
+  help.type = "button"
+  help.title = help.ariaLabel = "Keys"
+  const bar = make("div", "bar")
+  bar.append(following, help)
   const body = make("div", "body")
   body.setAttribute("role", "rowgroup")
   body.tabIndex = 0
   body.setAttribute("aria-label", "Events")
+  const foot = make("div", "foot")
+  foot.setAttribute("role", "row")
+  const end = cell("end")
+  foot.append(end)
   const chip = make("button", "more")
   chip.type = "button"
   chip.hidden = true
   const empty = make("div", "empty")
   empty.setAttribute("role", "status")
-  root.append(head, chip, body, empty)
+  const said = make("div", "saying")
+  said.setAttribute("role", "status")
+  said.hidden = true
+  const keys = keysBox(() => showKeys(false))
+  root.append(head, bar, chip, body, empty, said, keys)
 
   let offset = 0            // the server's clock minus this browser's, milliseconds
-  let held = []             // rows that wait while the reader reads, newest first
   let loaded = false
-  const open = new Set()    // ids of expanded rows
+  let paused = false        // by the person
+  let edge = true           // whether no newer row was let go: the first row is where new ones join
+  let whole = false         // whether the last row is the oldest there is
+  let held = false          // whether the server was told that somebody reads
+  let asked = null          // "older" or "newer" while that page is being read
+  let matched = 0           // events that passed the filter, as last told
+  let drawn = 0             // the same when the first row was the newest
+  let queue = []            // rows that came and are not in the document yet, newest first
+  let queued = 0
+  let frame = 0
+  let focusId = null        // the event of the page's address
+  let calmFrom = 0          // fading rows of this second
+  let faded = 0
+  const open = new Set()    // ids of opened rows
+  const shown = new Map()   // id → row
 
   const now = () => Date.now() + offset
-  const reading = () => body.scrollTop > 6 || open.size > 0
+  const first = () => body.querySelector(":scope > .row")
+  const last = () => foot.previousElementSibling
+  const reading = () => paused || body.scrollTop > 6 || open.size > 0 || !edge
+  const later = (work) => document.hidden ? setTimeout(work, 0) : requestAnimationFrame(work)
 
-  function age(cell) {
-    const text = ago((now() - cell._t) / 1000) ?? date(cell._t, now())
-    root.classList.toggle("dated", root.classList.contains("dated") || text.length > 8)
-    if (cell.textContent !== text) cell.textContent = text
+  // Standing still and going on
+
+  function settle() {
+    const still = reading()
+    if (still !== held) {
+      held = still
+      if (still) {
+        queue = []
+        model.send_msg({op: "hold"})
+      } else model.send_msg({op: "follow", id: first()?.dataset.eventId ?? ""})
+    }
+    sign()
   }
 
-  function toggle(row, button) {
+  function sign() {
+    const count = held ? matched - drawn : 0
+    const far = held && (!edge || body.scrollTop > body.clientHeight)
+    const text = count > 0 ? `${count.toLocaleString()} new ↑` : "Newest ↑"
+    setText(chip, text)
+    chip.hidden = !(count > 0 || far)
+    following.setAttribute("aria-pressed", String(paused))
+    const state = paused ? "paused" : held ? "reading" : "live"
+    following.dataset.state = state
+    setText(following.lastChild, {paused: "Held still", reading: "Still while you read", live: "Following"}[state])
+    following.title = held
+      ? "The table stands still. Ingestion goes on. Press to follow again (Home)."
+      : "New events appear on top. Press to hold the table still (Space); ingestion goes on."
+  }
+
+  function goOn() {
+    paused = false
+    for (const id of [...open]) close(id)
+    if (edge) body.scrollTop = 0
+    else model.send_msg({op: "newest"})
+    settle()
+  }
+
+  function pause(on) {
+    if (on) { paused = true; settle() } else goOn()
+  }
+
+  // Rows
+
+  function close(id) {
+    open.delete(id)
+    const row = shown.get(id)
+    if (!row) return
+    row.querySelector(".detail")?.remove()
+    row.classList.remove("open")
+    row.querySelector(".expand").setAttribute("aria-expanded", "false")
+  }
+
+  function unfold(row) {
     const id = row.dataset.eventId
-    if (open.delete(id)) {
-      row.querySelector(".detail")?.remove()
-      row.classList.remove("open")
-      button.setAttribute("aria-expanded", "false")
-      if (!reading()) release()
-      return
-    }
     open.add(id)
     row.classList.add("open")
-    button.setAttribute("aria-expanded", "true")
-    const detail = make("pre", "detail", "…")
-    detail.tabIndex = 0
-    row.append(detail)
+    row.querySelector(".expand").setAttribute("aria-expanded", "true")
+    if (!row.querySelector(".detail")) row.append(detailBox())
     model.send_msg({op: "detail", id})
   }
 
-  function name(mark, data) {
-    mark.textContent = data.source ?? "No source"
-    mark.style.setProperty("--c", data.colour)
-    mark.title = data.source ?? "Made by hand, or its source is not told"
+  function toggle(row) {
+    const id = row.dataset.eventId
+    open.has(id) ? close(id) : unfold(row)
+    settle()
+  }
+
+  function drop(row) {
+    open.delete(row.dataset.eventId)
+    shown.delete(row.dataset.eventId)
+    row.remove()
+  }
+
+  function rowsOf(list, fade = false) {
+    const fragment = document.createDocumentFragment()
+    for (const data of list) {
+      if (shown.has(data.id)) continue
+      const row = build(data, fade, now())
+      if (data.id === focusId) row.classList.add("marked")
+      shown.set(data.id, row)
+      fragment.append(row)
+    }
+    return fragment
+  }
+
+  // Put rows on top without moving what is read.
+  function top(fragment) {
+    const stays = first()
+    const before = stays?.offsetTop ?? 0
+    body.prepend(fragment)
+    if (stays && held) body.scrollTop += stays.offsetTop - before
+  }
+
+  function trim() {
+    if (!held) {
+      for (let row = last(); shown.size > model.cap; row = last()) { drop(row); whole = false }
+    }
+    empty.hidden = shown.size > 0
+    setText(empty, loaded ? model.empty : "Reading events …")
+    foot.hidden = shown.size === 0
+    const oldest = last()
+    end.dataset.end = String(whole)
+    setText(end, asked === "older" ? "Reading older events …"
+      : !whole ? (model.past ? "Older events" : "")
+      : oldest?.dataset.seq === "1" ? "That is the first event"
+      : "Nothing older here: earlier events don't fit the filter, or were purged")
+    if (first() && !body.querySelector(":scope > .row[tabindex='0']")) first().tabIndex = 0
+  }
+
+  function work() {
+    frame = 0
+    if (held) return
+    if (queue.length > SLICE && queue.made !== queue.length) {  // a burst is made in slices, and put in as one
+      queue.rows ??= document.createDocumentFragment()
+      const from = queue.made ?? 0
+      queue.made = Math.min(queue.length, from + SLICE)
+      queue.rows.append(rowsOf(queue.slice(from, queue.made)))
+      frame = later(work)
+      return
+    }
+    const list = queue
+    queue = []
+    const second = Math.floor(Date.now() / 1000)
+    if (second !== calmFrom) { calmFrom = second; faded = 0 }
+    faded += list.length
+    body.prepend(list.rows ?? rowsOf(list, faded <= CALM))
+    drawn = queued
+    trim()
+    sign()
+  }
+
+  function enqueue(rows, count) {
+    queued = count
+    if (!rows.length) { if (!queue.length) drawn = count; return }
+    if (queue.made) {  // rows that were made are put in first, so that the order holds
+      body.prepend(queue.rows, rowsOf(queue.slice(queue.made)))
+      queue = []
+    }
+    queue = rows.concat(queue)
+    if (queue.length >= model.cap) {  // nothing that is older will be seen: a burst moves the table once
+      queue.length = model.cap
+    }
+    if (queue.length <= SLICE) work()
+    else if (!frame) frame = later(work)
+  }
+
+  function replace(rows) {
+    queue = []
+    queued = drawn = matched
+    for (const row of [...shown.values()]) drop(row)
+    body.prepend(rowsOf(rows))
+    asked = null
+    loaded = true
+  }
+
+  function reset(data) {
+    edge = true
+    whole = Boolean(data.end)
+    focusId = null
+    replace(data.rows)
+    open.clear()
+    paused = paused && held
+    held = paused
+    body.scrollTop = 0
+    trim()
+    sign()
+    if (held) model.send_msg({op: "hold"})
+  }
+
+  // An event among its neighbours: one that the address names, or the one at which a reader stood.
+  function show(data) {
+    edge = Boolean(data.edge)
+    whole = Boolean(data.end)
+    const place = back
+    back = null
+    focusId = place ? null : data.id
+    held = true
+    replace(data.rows)
+    open.clear()
+    if (place) paused = Boolean(place.paused)
+    for (const id of place ? place.open : [data.id]) if (shown.has(id)) unfold(shown.get(id))
+    const row = shown.get(data.id)
+    if (row) {
+      body.scrollTop = row.offsetTop - body.offsetTop - (place ? place.y : body.clientHeight / 4)
+      if (!place) { chooseRow(row); root.scrollIntoView({block: "nearest"}) }
+    }
+    trim()
+    settle()
+    model.send_msg({op: held ? "hold" : "follow", id: first()?.dataset.eventId ?? ""})
+  }
+
+  function older(data) {
+    asked = null
+    if (data.failed || Number(last()?.dataset.seq) !== data.position) return trim()
+    whole = data.last
+    foot.before(rowsOf(data.rows))
+    while (shown.size > MOST && last() !== first()) {
+      const row = first()
+      if (row.offsetTop + row.offsetHeight - body.offsetTop > body.scrollTop - NEAR) break
+      const height = row.offsetHeight
+      drop(row)
+      body.scrollTop -= height
+      edge = false
+    }
+    trim()
+    settle()
+    look()
+  }
+
+  function newer(data) {
+    asked = null
+    if (data.failed || Number(first()?.dataset.seq) !== data.position) return
+    top(rowsOf(data.rows))
+    edge = data.last
+    if (edge) drawn = matched
+    for (let row = last(); shown.size > MOST; row = last()) { drop(row); whole = false }
+    trim()
+    settle()
+    look()
+  }
+
+  // Ask for the next page where an end comes near.
+  function look() {
+    if (!loaded || asked || !model.past || !shown.size || !held) return
+    if (!whole && body.scrollHeight - body.scrollTop - body.clientHeight < NEAR) {
+      asked = "older"
+      model.send_msg({op: "older", position: Number(last().dataset.seq)})
+      trim()
+    } else if (!edge && body.scrollTop < NEAR) {
+      asked = "newer"
+      model.send_msg({op: "newer", position: Number(first().dataset.seq)})
+    }
   }
 
   // A source was renamed: its rows are named anew where they stand, also while somebody reads them.
   function rename(names) {
-    for (const data of held) Object.assign(data, names[data.key])
-    for (const row of body.children) if (names[row._key]) name(row.querySelector(".chip"), names[row._key])
+    for (const data of queue) Object.assign(data, names[data.key])
+    for (const row of shown.values()) if (names[row._key]) nameSource(row.querySelector(".chip"), names[row._key])
   }
 
-  function build(data, fade) {
-    const row = make("div", fade ? "row fresh" : "row")
-    row.dataset.eventId = data.id
-    row.dataset.seq = data.seq
-    row.setAttribute("role", "row")
-    const time = make("time", "time")
-    time.setAttribute("role", "cell")
-    time._t = data.t
-    time.title = `${when(data.t)}\nstored ${when(data.stored)}\nposition ${data.seq}`
-    try { time.dateTime = new Date(data.t).toISOString() } catch { /* a year that browsers don't know */ }
-    age(time)
-    const source = make("span", "source")
-    source.setAttribute("role", "cell")
-    const mark = make("span", "chip")
-    row._key = data.key
-    name(mark, data)
-    source.append(mark)
-    const type = make("span", "type")
-    type.setAttribute("role", "cell")
-    const kind = make("span", "kind", data.type)
-    kind.title = data.type
-    type.append(kind)
-    const text = make("span", "text")
-    text.setAttribute("role", "cell")
-    const words = make("span", "words", data.text)
-    words.dir = "auto"
-    text.append(words)
-    if (data.link && /^https?:\/\//i.test(data.link)) {
-      const link = make("a", "link", "↗")
-      link.href = data.link
-      link.target = "_blank"
-      link.rel = "noopener noreferrer nofollow"
-      link.title = data.link
-      link.setAttribute("aria-label", "Open the source's page")
-      text.append(link)
-    }
-    const button = make("button", "expand")
-    button.type = "button"
-    button.setAttribute("aria-expanded", "false")
-    button.setAttribute("aria-label", "Show the whole event")
-    text.append(button)
-    row.append(time, source, type, text)
-    row.addEventListener("click", (event) => {
-      if (event.target.closest("a, .detail") || String(getSelection())) return
-      toggle(row, button)
-    })
-    return row
+  let saying = 0
+  function say(text) {
+    setText(said, text)
+    said.hidden = false
+    clearTimeout(saying)
+    saying = setTimeout(() => { said.hidden = true }, 8000)
   }
-
-  function trim() {
-    while (body.childElementCount > model.cap) {
-      open.delete(body.lastElementChild.dataset.eventId)
-      body.lastElementChild.remove()
-    }
-    empty.hidden = body.childElementCount > 0
-    empty.textContent = loaded ? model.empty : "Reading events …"
-  }
-
-  function prepend(rows) {
-    if (!rows.length) return
-    const fade = rows.length <= 24   // a burst is drawn calmly
-    const fragment = document.createDocumentFragment()
-    for (const data of rows) fragment.append(build(data, fade))
-    body.prepend(fragment)
-    trim()
-  }
-
-  function release() {
-    const rows = held
-    held = []
-    chip.hidden = true
-    prepend(rows)
-  }
-
-  function hold(rows) {
-    held = rows.concat(held)
-    const count = (hold.count = chip.hidden ? rows.length : hold.count + rows.length)
-    held.length = Math.min(held.length, model.cap)
-    chip.textContent = `${count.toLocaleString()} new ↑`
-    chip.hidden = false
-  }
-
-  function reset(rows) {
-    held = []
-    chip.hidden = true
-    open.clear()
-    loaded = true
-    body.replaceChildren(...rows.map((data) => build(data, false)))
-    body.scrollTop = 0
-    trim()
-  }
-
-  chip.addEventListener("click", () => {
-    for (const row of body.querySelectorAll(".row.open")) toggle(row, row.querySelector(".expand"))
-    body.scrollTop = 0
-    release()
-  })
-  body.addEventListener("scroll", () => { if (held.length && !reading()) release() }, {passive: true})
 
   function receive(message) {
     const data = JSON.parse(typeof message === "string" ? message : message.data)
     if (data.now) offset = data.now - Date.now()
-    if (data.op === "reset") reset(data.rows)
-    else if (data.op === "add") reading() ? hold(data.rows) : prepend(data.rows)
+    if (data.matched != null) matched = data.matched
+    if (data.op === "reset") reset(data)
+    else if (data.op === "add") { if (!held) enqueue(data.rows, data.matched); sign() }
+    else if (data.op === "count") sign()
+    else if (data.op === "show") show(data)
+    else if (data.op === "older") older(data)
+    else if (data.op === "newer") newer(data)
     else if (data.op === "names") rename(data.names)
+    else if (data.op === "say") say(data.text)
     else if (data.op === "detail") {
-      for (const row of body.children) {
-        if (row.dataset.eventId === data.id) {
-          const detail = row.querySelector(".detail")
-          if (detail) detail.textContent = data.text
-        }
-      }
+      const box = shown.get(data.id)?.querySelector(".detail")
+      if (box) fillDetail(box, data, model)
     }
+  }
+
+  // Hands
+
+  body.addEventListener("click", (event) => {
+    const row = event.target.closest(".row")
+    if (!row || event.target.closest("a, .detail") || String(getSelection())) return
+    chooseRow(row, false)
+    toggle(row)
+  })
+  chip.addEventListener("click", goOn)
+  following.addEventListener("click", () => pause(!held))
+  let scrolling = 0
+  body.addEventListener("scroll", () => {
+    if (!scrolling) scrolling = later(() => { scrolling = 0; settle(); look() })
+  }, {passive: true})
+
+  function chooseRow(row, focus = true) {
+    if (!row?.matches(".row")) return
+    body.querySelector(".row[tabindex='0']")?.setAttribute("tabindex", "-1")
+    row.tabIndex = 0
+    if (focus) {
+      row.focus({preventScroll: true})
+      const over = body.offsetTop + body.scrollTop - row.offsetTop
+      const under = row.offsetTop + Math.min(row.offsetHeight, body.clientHeight) - body.offsetTop - body.scrollTop - body.clientHeight
+      if (over > 0) body.scrollTop -= over
+      else if (under > 0) body.scrollTop += under
+    }
+  }
+
+  // Who walks through the rows reads them: they stand still.
+  function walk(row) {
+    if (!row?.matches(".row")) return
+    paused = true
+    settle()
+    chooseRow(row)
+  }
+
+  let before = null
+  function showKeys(on) {
+    if (on === !keys.hidden) return
+    if (on) before = root.getRootNode().activeElement
+    keys.hidden = !on
+    if (on) keys.querySelector("button").focus()
+    else before?.focus?.()
+  }
+  help.addEventListener("click", () => showKeys(keys.hidden))
+
+  function press(event) {
+    if (!isFree(event)) {
+      if (event.key === "Escape" && !keys.hidden) showKeys(false)
+      return
+    }
+    const path = event.composedPath()
+    const at = path.find((el) => el instanceof Element && el.matches(".row"))
+    const chosen = at && shown.get(at.dataset.eventId) === at ? at : null
+    const inside = path.includes(root)
+    const from = chosen ?? body.querySelector(".row[tabindex='0']")
+    switch (event.key) {
+      case " ": pause(!held); break
+      case "ArrowDown": if (!inside || path.some((el) => el.matches?.(".json"))) return; walk(chosen ? chosen.nextElementSibling : from); break
+      case "ArrowUp": if (!inside || path.some((el) => el.matches?.(".json"))) return; walk(chosen ? chosen.previousElementSibling : from); break
+      case "Home": if (!inside && !model.whole_page) return; goOn(); if (inside && edge) chooseRow(first()); break
+      case "End": if (!inside) return; chooseRow(last()); body.scrollTop = body.scrollHeight; break
+      case "Enter": if (!chosen) return; toggle(chosen); break
+      case "Escape":
+        if (!keys.hidden) showKeys(false)
+        else if (chosen && open.has(chosen.dataset.eventId)) { close(chosen.dataset.eventId); chooseRow(chosen); settle() }
+        else if (open.size) { for (const id of [...open]) close(id); settle() }
+        else return
+        break
+      case "/": root.dispatchEvent(new CustomEvent("vibeseater:search", {bubbles: true, composed: true})); break
+      case "?": showKeys(keys.hidden); break
+      default: return
+    }
+    event.preventDefault()
+    event.stopPropagation()
+  }
+  // In a page all keys that nobody else wants are the table's; in a notebook only those that are pressed in it.
+  const hears = model.whole_page ? document : root
+  hears.addEventListener("keydown", press)
+
+  // Where the reader stands, for a table that is drawn anew
+
+  const key = `vibeseater.place ${model.place}`
+  function place() {
+    if (!loaded || !held) return null
+    const at = body.scrollTop + body.offsetTop
+    const row = [...shown.values()].find((one) => one.isConnected && one.offsetTop + one.offsetHeight > at && one.offsetTop <= at) ?? first()
+    return row && {id: row.dataset.eventId, y: row.offsetTop - at, open: [...open], paused}
+  }
+  function leave() {
+    const stood = place()
+    try { stood ? sessionStorage.setItem(key, JSON.stringify(stood)) : sessionStorage.removeItem(key) } catch { /* forbidden */ }
+  }
+  let back = null
+  if (model.place) {
+    addEventListener("pagehide", leave)
+    back = places.get(key) ?? keptPlace(key)
+    places.delete(key)
   }
 
   model.on("msg:custom", receive)
   model.on("empty", trim)
+  model.on(["marks", "actions"], () => {
+    for (const id of open)
+      for (const button of shown.get(id)?.querySelectorAll(".tool[data-action]") ?? [])
+        for (const action of model.actions) if (action.name === button.dataset.action) marked(model, id, button, action)
+  })
   const timer = setInterval(() => {
-    if (!document.hidden) for (const cell of body.querySelectorAll(".time")) age(cell)
+    if (!document.hidden) for (const row of shown.values()) age(row, now())
   }, 1000)
-  model.on("remove", () => clearInterval(timer))
+  const remember = setInterval(() => { if (model.place) { const stood = place(); stood ? places.set(key, stood) : places.delete(key) } }, 500)
+  model.on("remove", () => {
+    clearInterval(timer)
+    clearInterval(remember)
+    hears.removeEventListener("keydown", press)
+    removeEventListener("pagehide", leave)
+  })
+  body.append(foot)
   trim()
+  sign()
   // Only now does this browser listen: what was sent before is asked for.
-  model.send_msg({op: "ready"})
+  model.send_msg({op: "ready", id: back?.id ?? ""})
   return root
 }

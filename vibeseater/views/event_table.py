@@ -1,43 +1,84 @@
-"""The table of events, newest first: a browser component that is sent only the rows that are new."""
+"""The table of events, newest first: a browser component that is sent only the rows that are new or asked for."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, ClassVar, Protocol
 
 import param
 from panel.custom import JSComponent
 from panel.viewable import Viewer
 
+from vibeseater.errors import NotFoundError
 from vibeseater.models import Event
 from vibeseater.views import component, rows
+from vibeseater.views.choice import Apply, at_once
+from vibeseater.views.history import Around, Page
+from vibeseater.views.row_action import RowAction
 from vibeseater.views.state import StreamState, source_key
 
-__all__ = ["EventTable"]
+__all__ = ["EventTable", "Past", "RowAction"]
 
 EMPTY = "No events yet.\nStart the stream's sources, or create an event: it appears here at once."
 EMPTY_SOURCE = "No events of this source yet.\nChoose All to see the others."
 
+_COUNT_SECONDS = 0.25  # between two counts that are told to somebody who reads
+
+Spawn = Callable[[Coroutine[Any, Any, None]], None]
+"""Runs a coroutine on the side; what it raises is shown in the view."""
+
+
+class Past(Protocol):
+    """Where rows come from that a state does not hold; `history.History` is one."""
+
+    async def older(self, before: int) -> Page: ...
+
+    async def newer(self, after: int) -> Page: ...
+
+    async def event(self, event_id: str) -> Event: ...
+
+    async def around(self, event_id: str) -> Around: ...
+
 
 class TableComponent(JSComponent):
-    """The browser's half. It asks for all rows when it is ready, as often as a page or a cell shows it anew."""
+    """The browser's half. It asks for all rows when it is ready, as often as a page or a cell shows it anew.
 
-    cap = param.Integer(200, doc="Rows that the browser keeps, at most.")
+    While somebody reads, the browser says `hold` and is told numbers only; at `follow` it gets what it lacks.
+    """
+
+    cap = param.Integer(200, doc="Rows that the browser keeps at the live edge, at most.")
     empty = param.String(EMPTY, doc="What stands there when there is no row.")
+    link = param.String("", doc="The address of an event's page, which its id completes; empty where there is none.")
+    past = param.Boolean(False, doc="Whether older rows can be asked for.")
+    whole_page = param.Boolean(False, doc="Whether keys that are pressed anywhere in the page are meant for the table.")
+    place = param.String("", doc="What tells this table from others when a page comes back to where it was.")
+    actions = param.List([], doc="The buttons of an opened row: dicts of `name`, `label`, `pressed` and `icon`.")
+    marks = param.Dict({}, doc="By action's name, the ids of the events at which its button is pressed.")
 
-    _esm = component.script("event_table")
+    _esm = component.script("table_time", "table_row", "table_detail", "table_keys", "event_table")
     _stylesheets: ClassVar[list[str]] = component.styles("event_table")
 
-    def __init__(self, state: StreamState, **params: Any) -> None:
-        super().__init__(cap=state.cap, **params)
-        self._state = state
+    def __init__(self, state: StreamState, past: Past | None, spawn: Spawn | None, apply: Apply, **params: Any) -> None:
+        self._asks = past is not None and spawn is not None
+        super().__init__(cap=state.cap, past=self._asks, **params)
+        self._state, self._past, self._spawn, self._apply = state, past, spawn, apply
         self._shown = False  # to a browser
+        self._held = False  # somebody reads: rows that come are only counted
+        self._reading = False  # PostgreSQL was asked, and has not answered yet
+        self._counted_at = 0.0
+        self._sent_to = ""  # the id of the newest row that the browser was sent while it followed
+        self._focus = ""  # the id of the event that is to be shown first
+        self._acts: dict[str, RowAction] = {}
         self.on_ready: Callable[[], None] | None = None
         state.param.watch(self._on_reset, ["resets"])
         state.param.watch(self._on_fresh, ["fresh"])
         state.param.watch(self._on_renames, ["renames"])
+        state.param.watch(self._on_beat, ["beat"])
+        state.param.watch(self._on_sleep, ["asleep"])
+
+    # What is sent
 
     def _rows(self, events: Iterable[Event]) -> str:
         state = self._state
@@ -47,59 +88,266 @@ class TableComponent(JSComponent):
             for key in (source_key(event.source_id),)
         )
 
-    def _send(self, op: str, events: Iterable[Event]) -> None:
-        if self._shown:  # who is not there yet asks for all rows when he is
-            self._send_msg(f'{{"op":"{op}","now":{round(time.time() * 1000)},"rows":[{self._rows(events)}]}}')
+    def _send(self, op: str, events: Iterable[Event], **more: Any) -> None:
+        if self._shown and not self._state.asleep:  # who is not there asks for all rows when he is
+            told = {"op": op, "now": round(time.time() * 1000), "matched": self._state.matched, **more}
+            self._send_msg(f'{json.dumps(told)[:-1]},"rows":[{self._rows(events)}]}}')
+
+    def _send_newest(self) -> None:
+        """All rows, to a table that follows from now on."""
+        self._held = False
+        self._sent_to = _newest(self._state.rows)
+        self._send("reset", self._state.rows, end=self._is_all())
+
+    def _is_all(self) -> bool:
+        """Whether the state's rows are all there are."""
+        return not self._asks or len(self._state.rows) < self._state.cap
+
+    def _send_after(self, event_id: str) -> None:
+        """What is newer than the row of that id; everything where it has left the state's rows."""
+        newer: list[Event] = []
+        for event in self._state.rows:
+            if str(event.id) == event_id:
+                self._held = False
+                self._sent_to = _newest(self._state.rows)
+                self._send("add", newer)
+                return
+            newer.append(event)
+        self._send_newest()
+
+    def _count(self) -> None:
+        self._counted_at = time.monotonic()
+        self._send("count", ())
+
+    # What moves it
 
     def _on_fresh(self, *_: Any) -> None:
-        if self._state.fresh:
+        if not self._state.fresh:
+            return
+        if not self._held:
+            if self._shown and not self._state.asleep:
+                self._sent_to = _newest(self._state.fresh)
             self._send("add", self._state.fresh)
+        elif time.monotonic() - self._counted_at >= _COUNT_SECONDS:
+            self._count()
+
+    def _on_beat(self, *_: Any) -> None:
+        if self._held and self._shown:
+            self._count()
+
+    def _on_sleep(self, *_: Any) -> None:
+        if not self._state.asleep and self._shown:
+            self._count() if self._held else self._send_after(self._sent_to)
 
     def _on_reset(self, *_: Any) -> None:
         self.empty = EMPTY_SOURCE if self._state.source else EMPTY
-        self._send("reset", self._state.rows)
+        self._begin()
 
     def _on_renames(self, *_: Any) -> None:
         state = self._state
-        keys = {source_key(event.source_id) for event in state.rows} - {"none"}
+        keys = {source["key"] for source in state.sources} | {source_key(event.source_id) for event in state.rows}
         if self._shown:
-            named = {key: {"source": state.name_of(key), "colour": state.colour_of(key)} for key in keys}
+            named = {key: {"source": state.name_of(key), "colour": state.colour_of(key)} for key in keys - {"none"}}
             self._send_msg(json.dumps({"op": "names", "names": named}))
+
+    # What the browser asks for
 
     def _handle_msg(self, data: Any) -> None:
         # A browser sends what it likes: whatever is not understood is left alone.
-        op = data.get("op") if isinstance(data, dict) else None
-        if op == "ready":
-            self._shown = True
-            if self.on_ready is not None:
-                self.on_ready()
-            if self._state.resets:  # else what is stored is still being read, and comes by itself
-                self._on_reset()
-        elif op == "detail":
-            event = self._state.find(str(data.get("id")))
-            text = rows.detail(event) if event else "This event has left the table. Ask for it by its id."
-            self._send_msg(json.dumps({"op": "detail", "id": str(data.get("id")), "text": text}))
+        if not isinstance(data, dict):
+            return
+        if data.get("op") == "ready" and self.on_ready is not None:
+            self.on_ready()
+        self._apply(lambda: self._answer(data))
+
+    def _answer(self, data: dict[str, Any]) -> None:
+        event_id, position = str(data.get("id"))[:100], data.get("position")
+        match data.get("op"):
+            case "ready":
+                self._ready(event_id if data.get("id") else self._focus)
+            case "hold":
+                self._held = True
+            case "follow":
+                self._send_after(event_id)
+            case "newest":
+                self._send_newest()
+            case "older" | "newer" as way if isinstance(position, int) and 0 <= position < 1 << 62:
+                self._ask(self._page(way, position))
+            case "show":
+                self.show(event_id)
+            case "detail":
+                self._look_up(event_id, self._tell_detail)
+            case "act" if (action := self._acts.get(str(data.get("name")))) is not None:
+                self._look_up(event_id, lambda event: self._act(action, event))
+
+    def _ready(self, event_id: str) -> None:
+        self._shown, self._held = True, False
+        self._focus = event_id
+        if self._state.resets:  # else what is stored is still being read, and comes by itself
+            self._begin()
+
+    def _begin(self) -> None:
+        if self._focus and self._asks:
+            self.show(self._focus)
+        else:
+            self._send_newest()
+
+    def show(self, event_id: str) -> None:
+        """Show the event among its neighbours, opened and marked; at the next `ready` where no browser is there yet."""
+        self._focus = event_id
+        if self._shown and self._state.resets:
+            self._held = True
+            self._reading = False
+            self._ask(self._around(event_id))
+
+    def _ask(self, work: Coroutine[Any, Any, None]) -> None:
+        """Ask PostgreSQL, one question at a time."""
+        if self._spawn is None or not self._asks or self._reading:
+            work.close()
+            return
+        self._reading = True
+
+        async def asked() -> None:
+            try:
+                await work
+            finally:
+                self._reading = False
+
+        self._spawn(asked())
+
+    async def _page(self, way: str, position: int) -> None:
+        assert self._past is not None
+        try:
+            page = await (self._past.older(position) if way == "older" else self._past.newer(position))
+        except BaseException:
+            self._apply(lambda: self._send(way, (), position=position, last=False, failed=True))
+            raise
+        self._apply(lambda: self._send(way, page.events, position=position, last=page.last))
+
+    async def _around(self, event_id: str) -> None:
+        assert self._past is not None
+        try:
+            around = await self._past.around(event_id)
+        except NotFoundError as error:
+            self._focus = ""
+            text = f"The event that this address names is not here: {error}"
+
+            def begin_without() -> None:
+                self._send_newest()
+                self._say(text)
+
+            self._apply(begin_without)
+            return
+        self._focus = ""
+        events, edge, end = around
+        self._apply(lambda: self._send("show", events, id=event_id, edge=edge, end=end))
+
+    def _say(self, text: str) -> None:
+        self._send_msg(json.dumps({"op": "say", "text": text}))
+
+    def _look_up(self, event_id: str, found: Callable[[Event], None]) -> None:
+        event = self._state.find(event_id)
+        if event is not None:
+            found(event)
+        elif self._spawn is not None and self._asks:
+            self._spawn(self._read_up(event_id, found))
+        else:
+            self._tell_gone(event_id)
+
+    async def _read_up(self, event_id: str, found: Callable[[Event], None]) -> None:
+        assert self._past is not None
+        try:
+            event = await self._past.event(event_id)
+        except NotFoundError:
+            self._apply(lambda: self._tell_gone(event_id))
+            return
+        self._apply(lambda: found(event))
+
+    def _tell_detail(self, event: Event) -> None:
+        told = {
+            "op": "detail",
+            "id": str(event.id),
+            "fields": rows.fields(event, self._state.name_of(source_key(event.source_id))),
+            "json": rows.detail(event),
+        }
+        self._send_msg(json.dumps(told))
+
+    def _tell_gone(self, event_id: str) -> None:
+        self._send_msg(json.dumps({"op": "detail", "id": event_id, "gone": "This event is no longer stored."}))
+
+    # What can be done with a row
+
+    def add(self, action: RowAction) -> None:
+        """Add a button to every opened row."""
+        self._acts[action.name] = action
+        self.actions = [
+            {"name": one.name, "label": one.label, "pressed": one.pressed_label or one.label, "icon": one.icon}
+            for one in self._acts.values()
+        ]
+
+    def _act(self, action: RowAction, event: Event) -> None:
+        async def run() -> None:
+            said = await action.act(event)
+            if said:
+                self._apply(lambda: self._say(said))
+
+        if self._spawn is not None:
+            self._spawn(run())
+
+
+def _newest(events: Sequence[Event]) -> str:
+    return str(events[0].id) if events else ""
 
 
 class EventTable(Viewer):
-    """The newest events of a `StreamState`, newest first.
+    """The events of a `StreamState`, newest first; older ones too, where a `past` is given.
 
-    Each row carries `data-event-id`. While the reader has scrolled down or opened a row the table stands still and
-    tells how many events wait. A row opens to the whole event. Works alone: `EventTable(state)`.
+    Each row carries `data-event-id`. While the reader has scrolled down, opened a row or paused the table, it stands
+    still and tells how many events wait. A row opens to the whole event. Works alone: `EventTable(state)`.
+
+    Args:
+        state: what is shown.
+        past: where older rows are read from.
+        spawn: starts a coroutine as a task that somebody looks after; needed with `past` and with actions.
+        apply: where the browser's models may be changed.
+        link: the address of an event's page, which its id completes.
     """
 
     height = param.Integer(520, bounds=(160, None), doc="Pixels.")
 
-    def __init__(self, state: StreamState, **params: Any) -> None:
+    def __init__(
+        self,
+        state: StreamState,
+        past: Past | None = None,
+        spawn: Spawn | None = None,
+        apply: Apply = at_once,
+        link: str = "",
+        whole_page: bool = False,
+        place: str = "",
+        **params: Any,
+    ) -> None:
         super().__init__(**params)
         self.state = state
         self._table = TableComponent(
-            state, height=self.param.height, sizing_mode="stretch_width", css_classes=["vs-table"]
-        )
+            state, past, spawn, apply, link=link, whole_page=whole_page, place=place,
+            height=self.param.height, sizing_mode="stretch_width", css_classes=["vs-table"],
+        )  # fmt: skip
 
     def on_ready(self, callback: Callable[[], None]) -> None:
         """Have `callback()` called whenever a browser has drawn the table."""
         self._table.on_ready = callback
+
+    def show_event(self, event_id: str) -> None:
+        """Show the event of that id among its neighbours, opened and marked, however old it is."""
+        self._table.show(event_id)
+
+    def add_action(self, action: RowAction) -> None:
+        """Give every opened row another button."""
+        self._table.add(action)
+
+    def mark(self, name: str, event_ids: Iterable[object]) -> None:
+        """Say at which events the button of the action `name` is pressed."""
+        self._table.marks = {**self._table.marks, name: [str(one) for one in event_ids]}
 
     def __panel__(self) -> Any:
         return self._table

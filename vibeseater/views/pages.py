@@ -144,6 +144,8 @@ def stream_page() -> Any:
                 label="All streams",
             )
         view = StreamView(seater, stream)
+        if event := _query("event"):
+            view.table.show_event(event[:100])
         frame.show(view.state.title)
         view.state.param.watch(lambda event: frame.show(event.new), "title")
         return view

@@ -8,15 +8,18 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from vibeseater.html import printable
+from vibeseater.html import HIDDEN, printable
 from vibeseater.models import Event
 
-__all__ = ["detail", "encode_row", "link", "row", "summary"]
+__all__ = ["detail", "encode_row", "fields", "link", "row", "summary"]
 
 _TITLES = ("title", "headline", "summary", "text", "message", "description", "name", "label", "place", "body")
 _LINKS = ("link", "url", "href")
 _LONGEST_SUMMARY = 300  # characters of a row; the whole content stands in the expanded row
-_LONGEST_DETAIL = 65_536  # characters of an expanded row: more would only slow the browser down
+_LONGEST_DETAIL = 1 << 20  # characters of an expanded row's JSON: more than a content may have, unless told otherwise
+_LONGEST_VALUE = 8192  # characters of one value beside its name; the JSON holds all of it
+_MOST_FIELDS = 200
+_DEEPEST = 5  # levels that are told by name; what lies deeper is told as JSON
 _json = msgspec.json.Encoder(enc_hook=str)
 
 
@@ -71,14 +74,73 @@ def encode_row(event: Event, name: str | None, colour: str) -> str:
     return _json.encode(row(event, name, colour)).decode()
 
 
+def fields(event: Event, name: str | None = None) -> list[tuple[str, str, str | None]]:
+    """The whole event as names and values, what it says before what is known about it.
+
+    Args:
+        name: of its source.
+
+    Returns:
+        Name, value and, where the value is an http(s) address, the address: text, already harmless. Names of what lies
+        deeper are joined by dots. At most `_MOST_FIELDS` of the content; its JSON holds all.
+    """
+    told: list[tuple[str, Any]] = []
+    _flatten("", event.content, told)
+    left_out = len(told) - _MOST_FIELDS
+    del told[_MOST_FIELDS:]
+    if left_out > 0:
+        told.append(("…", f"{left_out:,} more: see the JSON"))
+    told += [
+        ("happened", event.occurred_at.isoformat(timespec="milliseconds")),
+        ("stored", event.inserted_at.isoformat(timespec="milliseconds")),
+        ("type", event.event_type),
+        ("source", name or "none"),
+        ("position", f"{event.stream_seq:,}"),
+        ("id", str(event.id)),
+    ]
+    if event.external_id is not None:
+        told.append(("external id", event.external_id))
+    _flatten("metadata", event.metadata, told)
+    return [(printable(key), *_value(value)) for key, value in told[: 2 * _MOST_FIELDS]]
+
+
+def _flatten(path: str, value: Any, into: list[tuple[str, Any]]) -> None:
+    """Without recursion: an event may be nested deeper than Python is willing to go."""
+    waiting: list[tuple[str, Any]] = [(path, value)]
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, Mapping):
+            deeper = [(f"{path}.{key}" if path else str(key), one) for key, one in value.items()]
+        elif isinstance(value, list) and any(isinstance(one, Mapping | list) for one in value):
+            deeper = [(f"{path}[{at}]", one) for at, one in enumerate(value)]
+        else:
+            into.append((path, value))
+            continue
+        if path.count(".") + path.count("[") >= _DEEPEST:
+            into.append((path, value))
+        else:
+            waiting += reversed(deeper)
+
+
+def _value(value: Any) -> tuple[str, str | None]:
+    if not isinstance(value, str):
+        value = _json.encode(value).decode("utf-8", "replace")
+    address = link({"link": value})
+    if len(value) > _LONGEST_VALUE:
+        value = f"{value[:_LONGEST_VALUE]}… cut: {len(value):,} characters in all"
+    return "\n".join(map(_harmless, value.split("\n"))), address
+
+
 def detail(event: Event) -> str:
-    """The whole event as indented JSON, for the expanded row; cut where it would slow the browser down."""
+    """The whole event as indented JSON, for the expanded row; cut where it would slow the browser down.
+
+    Characters that reorder or hide others are written as JSON writes them, by their code: it stays the same JSON.
+    """
     text = msgspec.json.format(_json.encode(event.to_dict()), indent=2).decode()
     if len(text) > _LONGEST_DETAIL:
         text = f"{text[:_LONGEST_DETAIL]}\n… cut: {len(text):,} characters in all"
-    # Direction overrides would otherwise reorder the JSON on screen; line breaks stay.
-    return "\n".join(printable(part) if len(part) <= 500 else _long_line(part) for part in text.split("\n"))
+    return "\n".join(map(_harmless, text.split("\n")))
 
 
-def _long_line(text: str) -> str:
-    return "".join(printable(text[start : start + 500]) for start in range(0, len(text), 500))
+def _harmless(text: str) -> str:
+    return text.translate(HIDDEN)

@@ -224,8 +224,7 @@ class StreamSession:
         events, state = self.seater.events, self.state
         if self._given is not None:
             return
-        # `NO_SOURCE` is the state's key of events without a source, too.
-        rows = await events.list_events(self.stream, source=source or None, limit=state.cap)
+        rows = await events.list_events(self.stream, limit=state.cap, **state.query())
         if state.source == source:
             await self._present(lambda: state.show(rows))
 

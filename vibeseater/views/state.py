@@ -18,6 +18,7 @@ from vibeseater.models import Event, FeedStats, Source, Statistics, Stream
 from vibeseater.rates import SlidingRate
 from vibeseater.views import timetext
 from vibeseater.views.badge import badge_of
+from vibeseater.views.delivery import Delivery
 from vibeseater.views.palette import colour_of
 from vibeseater.views.windows import WINDOWS, Series, SourceWindows, Window
 
@@ -69,6 +70,10 @@ class StreamState(param.Parameterized):
     series = param.Parameter(Series([], [], {}), doc="What the plot draws.")
 
     fresh = param.List([], doc="The rows of the last draw, newest first.")
+    matched = param.Integer(0, doc="Events that came since this view was opened and passed its filter.")
+    asleep = param.Boolean(
+        False, doc="Whether the browser answers no more, as a page that the system froze; nothing is drawn for it then."
+    )
     resets = param.Integer(0, doc="Counted up when all rows were replaced.")
     renames = param.Integer(0, doc="Counted up when a source has another name or colour in rows that are shown.")
 
@@ -78,7 +83,8 @@ class StreamState(param.Parameterized):
         self.rows: deque[Event] = deque(maxlen=cap)
         self.position = 0
         self._pending: deque[Event] = deque()
-        self._received = self._overrun = 0
+        self._received = self._overrun = self._matched = 0
+        self.delivery = Delivery()
         self._totalled_to = self._plotted_to = self._shown_to = 0
         self._windows = SourceWindows()
         self._all = SlidingRate(60)
@@ -188,13 +194,15 @@ class StreamState(param.Parameterized):
             self._last[key] = stored
             self._latest = stored
             if (not wanted or key == wanted) and event.stream_seq > self._shown_to:
+                self._matched += 1
                 if len(self._pending) == self.cap:
                     self._pending.popleft()
-                    self._overrun += 1
+                    self._overrun += not self.asleep  # what nobody could see was not skipped
                 self._pending.append(event)
         for (key, second), n in counts.items():
             self._count(key, second, n)
         if events:
+            self.delivery.take(events)
             self._received += len(events)
             self.position = max(self.position, events[-1].stream_seq)
 
@@ -216,6 +224,7 @@ class StreamState(param.Parameterized):
             total=max(self.position, self._totalled_to),
             skipped=self.skipped + skipped,
             delivered=self._received,
+            matched=self._matched,
             **self._last_event(time.time()),
         )
 
@@ -228,6 +237,7 @@ class StreamState(param.Parameterized):
             now: seconds since 1970; the clock's by default.
         """
         now = time.time() if now is None else now
+        self.delivery.tell(stats)
         figures: dict[str, Any] = {}
         if stats is not None:
             figures = {"refilled": stats.refilled, "lag": stats.lag}
@@ -268,6 +278,10 @@ class StreamState(param.Parameterized):
 
     def _passes(self, event: Event) -> bool:
         return not self.source or source_key(event.source_id) == self.source
+
+    def query(self) -> dict[str, Any]:
+        """What `list_events` is told, so that it finds what passes the filter."""
+        return {"source": self.source or None}  # `NO_SOURCE` is the key of events without a source, too
 
     def find(self, event_id: str) -> Event | None:
         """The event of a row that is shown, or None when it has left the table."""

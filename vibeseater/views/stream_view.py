@@ -18,6 +18,7 @@ from vibeseater.views import layout
 from vibeseater.views.controls import Controls
 from vibeseater.views.event_table import EventTable
 from vibeseater.views.heading import Heading
+from vibeseater.views.history import History
 from vibeseater.views.live_badge import LiveBadge
 from vibeseater.views.notice import Notice
 from vibeseater.views.presenting import Presenter, ensure_extension
@@ -69,7 +70,16 @@ class StreamView(Viewer):
         self.plot = RatePlot(self.state, self.session.change)
         self.sources = SourceTable(self.state)
         self.filter = SourceFilter(self.state, self.session.change)
-        self.table = EventTable(self.state, height=self.height)
+        self.table = EventTable(
+            self.state,
+            History(seater, stream, self.state) if feed is None else None,
+            self.session.spawn,
+            self.session.change,
+            link=f"stream?id={stream.id}&event=" if served else "",
+            whole_page=served,
+            place=str(stream.id),
+            height=self.height,
+        )
         self.table.on_ready(self._presenter.browser_is_ready)
 
     async def _act(self, name: str) -> None:

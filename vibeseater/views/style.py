@@ -20,6 +20,7 @@ TOKENS = f"""
   --vs-red: #d92d43;
   --vs-amber: #b45309;
   --vs-green: #15803d;
+  --vs-held: color-mix(in srgb, #8a4207 60%, var(--vs-fg));
   color: var(--vs-fg);
   font-family: var(--jp-ui-font-family, Inter, Roboto, system-ui, -apple-system, "Segoe UI", sans-serif);
   font-size: 14px;
