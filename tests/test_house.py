@@ -95,6 +95,27 @@ def test_imports_point_down() -> None:
     assert wrong == []
 
 
+def test_source_types_stand_alone() -> None:
+    """Each in one file of its own in `sources/types`, which imports no other type; the machinery lies beside them."""
+    types = PACKAGE / "sources" / "types"
+    wrong = []
+    for path in (PACKAGE / "sources").rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        named = [
+            node.name
+            for node in tree.body
+            if isinstance(node, ast.ClassDef)
+            for line in node.body
+            if isinstance(line, ast.Assign) and ast.unparse(line).startswith("type = ")
+        ]
+        if (path.parent == types and path.name != "__init__.py") != (len(named) == 1):
+            wrong.append(f"{path.name} defines {named or 'no type'}")
+        if path.parent == types:
+            imported = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+            wrong += [f"{path.name} imports {name}" for name in imported if name.startswith("vibeseater.sources.types")]
+    assert wrong == []
+
+
 def test_importing_is_cheap() -> None:
     """Under 0.3 s at best, interpreter included: of processor time, which other processes don't lengthen."""
     taken = []

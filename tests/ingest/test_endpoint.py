@@ -16,7 +16,7 @@ import pytest
 from tests.ingest.serving import SECRET, TOKEN, Endpoint, a_webhook, sign
 from tests.servers import ThrowawayPostgres, eventually
 from vibeseater import Event, Source, Stream, VibeSeater, connect, telemetry
-from vibeseater.sources.webhook import MOST_EVENTS, hash_token
+from vibeseater.sources.types.webhook import MOST_EVENTS, hash_token
 from vibeseater.streaming import SourceStatus
 
 JSON = {"Content-Type": "application/json"}

@@ -12,7 +12,7 @@ import pytest
 from tests.cli.processes import Commands
 from tests.ingest.serving import TOKEN, a_webhook
 from vibeseater import VibeSeater
-from vibeseater.sources.webhook import hash_token
+from vibeseater.sources.types.webhook import hash_token
 
 # What a schema can't say: that an event's text holds no NUL, and how deep it may nest (422). And a webhook asks for one
 # of three proofs; the check takes the others, made up, for the one that counts: tests of the endpoint look at those.

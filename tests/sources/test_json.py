@@ -12,8 +12,8 @@ from tests.sources.serving import LocalServer, earthquakes
 from vibeseater.errors import InputError, SourceError
 from vibeseater.sources.base import Batch, Tools
 from vibeseater.sources.http import Answer
-from vibeseater.sources.json_api import JsonConfig, JsonSource, read_items
 from vibeseater.sources.registry import validate_config
+from vibeseater.sources.types.json_api import JsonConfig, JsonSource, read_items
 
 URL = "https://api.example/items"
 

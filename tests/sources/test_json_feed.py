@@ -13,7 +13,7 @@ from tests.sources.serving import LocalServer
 from vibeseater.errors import SourceError
 from vibeseater.sources.base import Tools
 from vibeseater.sources.http import Answer
-from vibeseater.sources.rss import Feed, RssConfig, RssSource, read_feed
+from vibeseater.sources.types.rss import Feed, RssConfig, RssSource, read_feed
 
 VERSION = "https://jsonfeed.org/version/1.1"
 

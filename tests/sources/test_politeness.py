@@ -15,7 +15,7 @@ from vibeseater.sources.credentials import reveal, reveal_headers
 from vibeseater.sources.hosts import HostGate
 from vibeseater.sources.http import HttpClient
 from vibeseater.sources.registry import validate_config
-from vibeseater.sources.rss import RssConfig, RssSource
+from vibeseater.sources.types.rss import RssConfig, RssSource
 
 
 def redirect(server: LocalServer, path: str, target: str, status: int) -> str:

@@ -12,8 +12,8 @@ import pytest
 
 from vibeseater.demo import _NETWORKS
 from vibeseater.errors import InputError
-from vibeseater.sources.recording import RecordingConfig, RecordingSource, load_recording
 from vibeseater.sources.registry import validate_config
+from vibeseater.sources.types.recording import RecordingConfig, RecordingSource, load_recording
 
 
 def test_it_holds_the_whole_week_in_order() -> None:

@@ -66,7 +66,7 @@ def test_third_parties_add_types() -> None:
         registry.get_type("broken")
     with pytest.raises(InputError, match="is no SourceType"):
         registry.get_type("wrong")
-    assert registry.get_type("rss").__module__ == "vibeseater.sources.rss"
+    assert registry.get_type("rss").__module__ == "vibeseater.sources.types.rss"
 
 
 def test_manual_sources_have_no_worker() -> None:

@@ -11,7 +11,7 @@ from tests.sources.serving import LocalServer, entry, rss
 from vibeseater.errors import FetchError, SourceError
 from vibeseater.sources.base import Tools
 from vibeseater.sources.http import Answer
-from vibeseater.sources.rss import Feed, RssConfig, RssSource, read_feed
+from vibeseater.sources.types.rss import Feed, RssConfig, RssSource, read_feed
 
 ATOM = """<?xml version="1.0" encoding="utf-8"?>
 <feed xmlns="http://www.w3.org/2005/Atom"><title>Atoms</title>

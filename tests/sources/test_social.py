@@ -14,10 +14,10 @@ from aiohttp import web
 from tests.sources.serving import LocalServer, cut_off, event_stream
 from vibeseater.errors import FetchError, InputError, SourceError
 from vibeseater.sources.base import Batch, Tools
-from vibeseater.sources.facebook import FacebookSource
-from vibeseater.sources.kafka import KafkaConfig, read_records
-from vibeseater.sources.mastodon import MastodonSource, MastodonStream, to_post
 from vibeseater.sources.registry import get_type, parse_config, validate_config
+from vibeseater.sources.types.facebook import FacebookSource
+from vibeseater.sources.types.kafka import KafkaConfig, read_records
+from vibeseater.sources.types.mastodon import MastodonSource, MastodonStream, to_post
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 

@@ -17,8 +17,8 @@ from tests.sources.serving import LocalServer, event_stream
 from vibeseater.errors import FetchError, InputError, SourceError
 from vibeseater.sources.base import Batch, Tools
 from vibeseater.sources.registry import validate_config
-from vibeseater.sources.sse import SseConfig, SseSource
 from vibeseater.sources.sse_parser import Message, SseParser
+from vibeseater.sources.types.sse import SseConfig, SseSource
 
 DOCUMENT = (
     b"\xef\xbb\xbf: a comment\n"

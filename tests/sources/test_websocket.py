@@ -15,7 +15,7 @@ from tests.sources.serving import LocalServer
 from vibeseater.errors import FetchError, InputError
 from vibeseater.sources.base import Batch, Tools
 from vibeseater.sources.registry import parse_config, validate_config
-from vibeseater.sources.websocket import WebSocketSource
+from vibeseater.sources.types.websocket import WebSocketSource
 
 POST = {
     "did": "did:plc:abc", "time_us": 1764000000000001, "kind": "commit",

@@ -222,7 +222,7 @@ async def test_a_type_that_raises_anything_lives_on(
     seater: VibeSeater, stream: Stream, monkeypatch: pytest.MonkeyPatch, server: LocalServer
 ) -> None:
     """A bug in a type is a failure like any other: told, and tried again."""
-    from vibeseater.sources.rss import RssSource
+    from vibeseater.sources.types.rss import RssSource
 
     good = RssSource.poll
 

@@ -30,7 +30,7 @@ from vibeseater.models import EventBatch
 from vibeseater.sources.base import Item
 from vibeseater.sources.mapping import BadItemError
 from vibeseater.sources.registry import parse_config
-from vibeseater.sources.webhook import WebhookConfig, has_proof, is_authentic, read_body
+from vibeseater.sources.types.webhook import WebhookConfig, has_proof, is_authentic, read_body
 from vibeseater.store.inlets import Inlet, find_inlet
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from vibeseater._version import __version__
-from vibeseater.sources.webhook import MOST_EVENTS
+from vibeseater.sources.types.webhook import MOST_EVENTS
 
 __all__ = ["description"]
 

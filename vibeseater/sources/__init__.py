@@ -1,1 +1,1 @@
-"""Where events come from: one file a type, a registry, a polite HTTP client, and the worker that runs a source."""
+"""Where events come from: the types (`types/`), their registry, a polite HTTP client, the worker that runs a source."""

@@ -18,9 +18,10 @@ from vibeseater.errors import ClosedError, InputError, VibeSeaterError
 from vibeseater.models import Source, Stream
 from vibeseater.sources.base import Tools
 from vibeseater.sources.intake import Events, until_done
-from vibeseater.sources.iterables import IteratorSource, Running
 from vibeseater.sources.limits import AtLimit
 from vibeseater.sources.registry import parse_config
+from vibeseater.sources.running import Running
+from vibeseater.sources.types.python import IteratorSource
 from vibeseater.sources.worker import Job, Worker
 from vibeseater.store.pool import Pool
 from vibeseater.store.source_state import SourceStateStore

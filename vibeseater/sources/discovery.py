@@ -23,12 +23,13 @@ from vibeseater.sources.addresses import check_url, public_url
 from vibeseater.sources.base import Item, in_thread
 from vibeseater.sources.guessing import guess_json
 from vibeseater.sources.http import MAX_BYTES, Answer, HttpClient
-from vibeseater.sources.json_api import JsonConfig, decode_json, read_items
+from vibeseater.sources.json_document import decode_json
 from vibeseater.sources.presets import JSON, SSE
 from vibeseater.sources.registry import known_types, validate_config
-from vibeseater.sources.rss import read_feed
 from vibeseater.sources.sse_parser import SseParser
 from vibeseater.sources.text import clean_text, strip_markup
+from vibeseater.sources.types.json_api import JsonConfig, read_items
+from vibeseater.sources.types.rss import read_feed
 
 __all__ = ["Found", "discover"]
 

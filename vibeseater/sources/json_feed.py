@@ -6,7 +6,7 @@ from typing import Any
 
 from vibeseater.errors import SourceError
 from vibeseater.sources.http import Answer
-from vibeseater.sources.json_api import decode_json
+from vibeseater.sources.json_document import decode_json
 from vibeseater.sources.times import parse_time
 
 __all__ = ["is_json_feed", "read_json_feed"]

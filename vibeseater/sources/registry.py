@@ -1,4 +1,4 @@
-"""The types of sources that exist: each module of this package that defines one, and entry points of other packages.
+"""The types of sources that exist: each module of `sources/types` that defines one, and entry points of other packages.
 
 It owns the names. It must not know what a type does, nor who runs it.
 
@@ -17,8 +17,8 @@ from typing import Any
 
 import msgspec
 
-from vibeseater import sources
 from vibeseater.errors import InputError, NotFoundError
+from vibeseater.sources import types
 from vibeseater.sources.base import PolledSource, SourceConfig, SourceType, StreamingSource, make_config
 
 __all__ = ["ENTRY_POINTS", "get_type", "has_worker", "known_types", "parse_config", "validate_config"]
@@ -31,8 +31,8 @@ _log = logging.getLogger(__name__)
 @cache
 def _built_in() -> dict[str, type[SourceType]]:
     found: dict[str, type[SourceType]] = {}
-    for info in pkgutil.iter_modules(sources.__path__):
-        module = import_module(f"{sources.__name__}.{info.name}")
+    for info in pkgutil.iter_modules(types.__path__):
+        module = import_module(f"{types.__name__}.{info.name}")
         for value in vars(module).values():
             if (
                 isinstance(value, type)

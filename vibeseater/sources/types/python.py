@@ -1,28 +1,23 @@
 """`python`: whatever an asynchronous iterator of this very process gives, as in a notebook.
 
-It owns what a thing becomes, and the run: a lease like any other source's, held for as long as the iterator lasts. No
-other process can go on with it, so no supervisor starts it.
+It owns what a thing becomes. It must not know how long it is run, nor by whom: no other process can go on with an
+iterator, so no supervisor starts it; `seater.sources.from_iterable` does.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
-from collections.abc import AsyncIterable, AsyncIterator, Generator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from typing import Any
 
 import msgspec
 
 from vibeseater.errors import InputError, SourceError
-from vibeseater.models import Source
 from vibeseater.sources.base import Batch, GoneError, Item, ReadConfig, SourceType, StreamingSource, Tools
 from vibeseater.sources.gathering import gathered
 from vibeseater.sources.text import clean_text
 
-__all__ = ["PythonConfig", "PythonSource", "Running", "to_python_item"]
-
-_log = logging.getLogger(__name__)
+__all__ = ["IteratorSource", "PythonConfig", "PythonSource", "to_python_item"]
 
 _FIELDS = frozenset(("content", "event_type", "occurred_at", "external_id", "metadata"))
 
@@ -89,31 +84,3 @@ def to_python_item(thing: Any, event_type: str) -> Item:
                 raise InputError("item", thing, str(error), "Give the arguments of create_event") from None
         return Item(external_id=None, event_type=event_type, content=dict(thing))
     return Item(external_id=None, event_type=event_type, content={"title": clean_text(thing, 200), "value": thing})
-
-
-class Running:
-    """A source that is fed from this process. Await it to wait for the iterator's end; `cancel()` ends it.
-
-    Attributes:
-        source: the source that was made for it.
-    """
-
-    def __init__(self, source: Source, task: asyncio.Task[None]) -> None:
-        self.source, self._task = source, task
-
-    @property
-    def done(self) -> bool:
-        """Whether it came to its end."""
-        return self._task.done()
-
-    async def cancel(self) -> None:
-        """End it, once what was taken from the iterator and is being stored is stored, or is not."""
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    def __await__(self) -> Generator[Any, None, None]:
-        return self._task.__await__()
-
-    def __repr__(self) -> str:
-        return f"<Running {self.source.name!r}: {'done' if self.done else 'running'}>"

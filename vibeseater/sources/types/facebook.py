@@ -19,7 +19,7 @@ from vibeseater.sources.addresses import check_url
 from vibeseater.sources.base import Interval, Item, Poll, PolledSource, ReadConfig, clip_id, oldest_first
 from vibeseater.sources.credentials import Secret, reveal
 from vibeseater.sources.http import Answer
-from vibeseater.sources.json_api import decode_json
+from vibeseater.sources.json_document import decode_json
 from vibeseater.sources.text import clean_text, safe_link, strip_markup
 from vibeseater.sources.times import parse_time, plausible
 

@@ -30,7 +30,7 @@ from vibeseater.sources.base import (
 )
 from vibeseater.sources.credentials import Secret, reveal
 from vibeseater.sources.gathering import gathered
-from vibeseater.sources.json_api import decode_json
+from vibeseater.sources.json_document import decode_json
 from vibeseater.sources.sse_parser import Message, SseParser
 from vibeseater.sources.text import clean_text, safe_link, strip_markup
 from vibeseater.sources.times import parse_time, plausible

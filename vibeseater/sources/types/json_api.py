@@ -6,8 +6,6 @@ not fit is an error.
 
 from __future__ import annotations
 
-import codecs
-import json
 from typing import Annotated, Any
 
 import msgspec
@@ -18,13 +16,14 @@ from vibeseater.sources.base import Batch, Interval, Item, Poll, PolledSource, R
 from vibeseater.sources.conditional import get_if_changed
 from vibeseater.sources.credentials import Headers, check_headers, reveal_headers
 from vibeseater.sources.http import Answer
+from vibeseater.sources.json_document import decode_json
 from vibeseater.sources.mapping import BadItemError, hash_of, to_item
 from vibeseater.sources.pointers import MISSING, check_pointer, follow
 from vibeseater.sources.presets import JSON, apply_preset
 from vibeseater.sources.text import clean_text
 from vibeseater.sources.times import TimeUnit
 
-__all__ = ["JsonConfig", "JsonSource", "decode_json", "read_items"]
+__all__ = ["JsonConfig", "JsonSource", "read_items"]
 
 _DEFAULTS: dict[str, Any] = {"interval": 60.0, "items": "", "time_unit": "iso", "event_type": "json_item"}
 _MOST_ITEMS = 50_000
@@ -101,48 +100,6 @@ class JsonSource(PolledSource):
             problem=found.problem,
             next_after=answer.next_after,
         )
-
-
-def decode_json(answer: Answer) -> Any:
-    """The document of an answer.
-
-    Raises:
-        SourceError: it is no JSON; the message says what it looks like instead.
-    """
-    text = _decoded(answer)
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError) as error:
-        flaw = clean_text(error, 120)
-    try:
-        # Stricter than need be: one lone surrogate or NaN must not cost the whole document, only its item.
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        start = text[:500].lstrip().lower()
-        if start.startswith(("<!doctype html", "<html")) or answer.content_type == "text/html":
-            raise SourceError(f"{answer.url}: the answer is an HTML page, not JSON") from None
-        what = f"; it begins with {clean_text(text[:60], 60)!r}" if text.strip() else "; it is empty"
-        raise SourceError(f"{answer.url}: the answer is not JSON ({flaw}){what}") from None
-
-
-def _decoded(answer: Answer) -> str:
-    body = answer.body
-    for mark, name in (
-        (codecs.BOM_UTF8, "utf-8-sig"),
-        (codecs.BOM_UTF32_LE, "utf-32"),
-        (codecs.BOM_UTF32_BE, "utf-32"),
-        (codecs.BOM_UTF16_LE, "utf-16"),
-        (codecs.BOM_UTF16_BE, "utf-16"),
-    ):
-        if body.startswith(mark):
-            return body.decode(name, "replace")
-    try:
-        return body.decode("utf-8")  # what JSON is, whatever the server says
-    except UnicodeDecodeError:
-        try:
-            return body.decode(answer.charset or "utf-8", "replace")
-        except LookupError:
-            return body.decode("utf-8", "replace")
 
 
 def read_items(answer: Answer, config: JsonConfig) -> Batch:
