@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import re
 import resource
 import subprocess
 import sys
@@ -114,6 +115,14 @@ def test_source_types_stand_alone() -> None:
             imported = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
             wrong += [f"{path.name} imports {name}" for name in imported if name.startswith("vibeseater.sources.types")]
     assert wrong == []
+
+
+def test_no_cancellation_is_lost() -> None:
+    """Before Python 3.12, `asyncio.wait_for` forgets a cancellation that comes in the moment of success."""
+    users = [
+        str(path.relative_to(PACKAGE)) for path in _modules() if re.search(r"\basyncio\.wait_for\(", path.read_text())
+    ]
+    assert users == []
 
 
 def test_importing_is_cheap() -> None:

@@ -259,3 +259,18 @@ async def test_the_status_is_shown_in_a_notebook(seater: VibeSeater) -> None:
     shown = (await seater.streaming.status(stream))._repr_html_()
     assert "&lt;script&gt;" in shown
     assert "<script>" not in shown
+
+
+@pytest.mark.parametrize("steps", range(6))
+async def test_closing_ends_while_it_is_woken(database_url: str, redis_url: str, steps: int) -> None:
+    """A worker that ends wakes the supervision; closing in that very moment must end it all the same."""
+    async with connect(database_url=database_url, redis_url=redis_url) as seater:
+        await seater.streaming.supervise()
+        await asyncio.sleep(0.05)
+        supervisor = seater.streaming._supervisor
+        supervisor._wake.set()
+        for _ in range(steps):  # of the loop, so that one of them meets the moment
+            await asyncio.sleep(0)
+        closing = asyncio.create_task(seater.streaming.aclose())
+        await asyncio.wait([closing], timeout=5)
+        assert closing.done()

@@ -136,7 +136,8 @@ class Hub:
         """Once a second: counters from PostgreSQL, a look at the link to Redis."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._check_now.wait(), timeout=CHECK_SECONDS)
+                async with asyncio.timeout(CHECK_SECONDS):
+                    await self._check_now.wait()
             self._check_now.clear()
             for look in (self._listener.tick, self._count):
                 try:

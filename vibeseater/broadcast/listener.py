@@ -108,7 +108,8 @@ class RedisListener:
                 with contextlib.suppress(*REDIS_LOST):  # the task notices by itself, and subscribes to all
                     async with asyncio.timeout(SEND_SECONDS):
                         await self._send_subscribe(self._pubsub, channel)
-        await asyncio.wait_for(confirmed.wait(), timeout=1.0)
+        async with asyncio.timeout(1.0):
+            await confirmed.wait()
 
     async def unsubscribe(self, channel: str) -> None:
         """Hear it no longer."""

@@ -158,7 +158,8 @@ class ReplayFeed(Feed):
                 return due
             wait = (self._ahead[0].occurred_at - self.clock).total_seconds() / self._speed
             try:
-                await asyncio.wait_for(self._wake.wait(), timeout=max(wait, 0.001))
+                async with asyncio.timeout(max(wait, 0.001)):
+                    await self._wake.wait()
             except TimeoutError:
                 continue
         return None

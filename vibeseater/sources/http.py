@@ -270,7 +270,8 @@ class HttpClient:
             yield socket
         finally:
             with suppress(TimeoutError):  # a server that goes on talking would never let it be closed
-                await asyncio.wait_for(socket.close(), _GOODBYE)
+                async with asyncio.timeout(_GOODBYE):
+                    await socket.close()
 
     @asynccontextmanager
     async def _opened(

@@ -131,7 +131,8 @@ class Supervisor:
     async def _keep_reconciling(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), timeout=_EVERY)
+                async with asyncio.timeout(_EVERY):
+                    await self._wake.wait()
             self._wake.clear()
             try:
                 async with asyncio.timeout(_LEASE):

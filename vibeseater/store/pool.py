@@ -174,7 +174,8 @@ class Pool:
         pool, self._pool = self._pool, None
         if pool is not None:
             try:
-                await asyncio.wait_for(pool.close(), timeout=5.0)
+                async with asyncio.timeout(5.0):
+                    await pool.close()
             except CONNECTION_LOST:  # or time is up
                 pool.terminate()
 
