@@ -26,6 +26,7 @@ STOREYS = (
     {"html", "masking", "portal", "settings", "topics"},
     {"models", "telemetry"},
     {"inputs", "rates", "waking", "wire"},
+    {"filters"},
     {"embedded", "store", "broadcast"},
     {"feeds", "sources"},
     {"streaming"},

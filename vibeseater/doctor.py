@@ -20,7 +20,7 @@ from vibeseater._version import __version__
 from vibeseater.broadcast.connection import RedisCluster, check_server, make_client
 from vibeseater.errors import VibeSeaterError
 from vibeseater.settings import Settings, without_secrets
-from vibeseater.store import migrate, timescale
+from vibeseater.store import migrate, search_index, timescale
 from vibeseater.store.pool import Connection
 from vibeseater.store.pool import connect as connect_to_database
 
@@ -28,6 +28,7 @@ __all__ = ["MigrationReport", "Problem", "Report", "ServerReport", "diagnose"]
 
 _ROUND_TRIPS = 11
 _LEAST_FREE = 1024**3  # bytes
+_SEARCH = 5  # the migration that brought it
 _CLOCK_TOLERANCE = 2.0  # seconds
 
 
@@ -162,6 +163,13 @@ async def _look_at_postgres(settings: Settings, report: Report) -> None:
                 "Upgrade VibeSeater: pip install -U vibeseater.",
             )
         await _look_at_durability(connection, report)
+        if state.applied >= _SEARCH and not await search_index.is_there(connection):
+            report._add(
+                "postgres",
+                "warning",
+                "The index that searches use is missing: they read events one after another.",
+                "Build it while events go on being stored: vibeseater migrate --search-index.",
+            )
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         report._add("postgres", "error", f"PostgreSQL could not be asked: {error}.", "See its log, and try again.")
     finally:

@@ -7,6 +7,7 @@
     ├── ServerError                      PostgreSQL or Redis, and the embedded ones
     │   ├── UnreachableError             no answer at the address
     │   ├── TooOldError                  it answers, but lacks what is needed
+    │   ├── TooSlowError                 a search took too long, and was given up
     │   ├── EmbeddedServerError          the embedded servers can't be started or shared
     │   └── MigrationError               the schema can't be brought to what this code needs
     ├── FeedError                        a subscription or replay can't go on
@@ -36,6 +37,7 @@ __all__ = [
     "SettingsError",
     "SourceError",
     "TooOldError",
+    "TooSlowError",
     "UnreachableError",
     "VibeSeaterError",
     "WrongLoopError",
@@ -97,6 +99,10 @@ class UnreachableError(ServerError):
 
 class TooOldError(ServerError):
     """The server answers, but its version lacks what VibeSeater needs. Upgrade it."""
+
+
+class TooSlowError(ServerError):
+    """A search was given up after so many seconds. Narrow it by time, source or type, or search for rarer words."""
 
 
 class EmbeddedServerError(ServerError):

@@ -17,6 +17,7 @@ __all__ = [
     "Event",
     "EventBatch",
     "FeedStats",
+    "MatchCount",
     "Source",
     "SourceStatistics",
     "Statistics",
@@ -183,6 +184,24 @@ class Statistics(_Record, frozen=True, kw_only=True):
     last_event_at: datetime | None
     by_source: list[SourceStatistics]
     window: float = 60.0
+
+
+class MatchCount(msgspec.Struct, frozen=True, kw_only=True):
+    """How many events match a filter.
+
+    Attributes:
+        number: how many; where it is not exact, there are more.
+        exact: whether there are exactly so many.
+    """
+
+    number: int
+    exact: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.number:,}" if self.exact else f"{self.number:,}+"
+
+    def __int__(self) -> int:
+        return self.number
 
 
 class FeedStats(msgspec.Struct, kw_only=True):

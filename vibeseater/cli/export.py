@@ -14,10 +14,12 @@ import msgspec
 
 from vibeseater.cli.arguments import the_stream
 from vibeseater.cli.files import written
+from vibeseater.cli.filtering import filter_options, the_filter
 from vibeseater.cli.output import json_line, note
 from vibeseater.cli.progress import progress
 from vibeseater.cli.session import run_connected
 from vibeseater.errors import InputError
+from vibeseater.filters import EventFilter
 from vibeseater.models import Event, Source, Stream
 
 if TYPE_CHECKING:
@@ -35,9 +37,12 @@ Writer = Callable[[TextIO], Callable[[Event, Source | None], None]]
 @click.command()
 @click.argument("stream")
 @click.option("-o", "--output", metavar="FILE", help="Where to write; else stdout. A file appears when it is whole.")
+@filter_options
+@click.option("--from", "start", metavar="ISO", help="Only what occurred since then, or within the last 15m, 2h, 7d.")
+@click.option("--to", "end", metavar="ISO", help="Only what occurred before then.")
 @click.option("--format", "file_format", type=click.Choice(["jsonl", "csv"]), help="Else by FILE's ending, else jsonl.")
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON; needs -o, for stdout holds the events.")
-def export(stream: str, output: str | None, file_format: str | None, as_json: bool) -> None:
+def export(stream: str, output: str | None, file_format: str | None, as_json: bool, **filters: Any) -> None:
     """Write the events of STREAM, an id or a slug, in the order of their positions.
 
     JSON Lines holds each event whole, with its source's name and type; `vibeseater import` reads it. CSV is for
@@ -51,12 +56,13 @@ def export(stream: str, output: str | None, file_format: str | None, as_json: bo
 
     async def work(seater: VibeSeater) -> None:
         watched = await the_stream(seater, stream)
+        wanted = await the_filter(seater, watched, **filters)
         target: AbstractContextManager[TextIO] = written(None if output in (None, "-") else Path(str(output)))
         count = position = 0
         with target as out, progress(f"Exporting {watched.slug}", watched.stream_seq) as advance:
             write = begin(out)
             sources = {one.id: one for one in await seater.sources.list_sources()}
-            async for events in _pages(seater, watched):
+            async for events in _pages(seater, watched, wanted):
                 for event in events:
                     write(event, None if event.source_id is None else sources.get(event.source_id))
                 count += len(events)
@@ -79,11 +85,11 @@ def export(stream: str, output: str | None, file_format: str | None, as_json: bo
     run_connected(work)
 
 
-async def _pages(seater: VibeSeater, stream: Stream) -> AsyncIterator[list[Event]]:
-    """The stream's events, oldest first, up to the position it has now."""
+async def _pages(seater: VibeSeater, stream: Stream, wanted: EventFilter) -> AsyncIterator[list[Event]]:
+    """The stream's events that the filter lets through, oldest first, up to the position it has now."""
     position = 0
-    while events := await seater.events.list_events(
-        stream, after=position, before=stream.stream_seq + 1, limit=_PAGE, order="oldest"
+    while events := await seater.events.find_events(
+        stream, wanted, after=position, before=stream.stream_seq + 1, limit=_PAGE, order="oldest"
     ):
         yield events
         position = events[-1].stream_seq

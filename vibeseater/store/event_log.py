@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from vibeseater import telemetry
 from vibeseater.errors import InputError
+from vibeseater.filters import Several, Sources, event_filter
 from vibeseater.inputs import EventDraft, check_limit, draft_event, to_id
 from vibeseater.models import Event, EventBatch, Source, Stream
 from vibeseater.store.batch import write_batch
@@ -20,9 +21,11 @@ from vibeseater.store.commit import Within
 from vibeseater.store.dataframe import to_frame
 from vibeseater.store.drafts import Drafts
 from vibeseater.store.pool import Pool
-from vibeseater.store.reads import EventReads, Where, add_filters
+from vibeseater.store.reads import EventReads
+from vibeseater.store.searching import filtered
 from vibeseater.store.statistics import EventStatistics
 from vibeseater.store.writer import Writer
+from vibeseater.topics import Topic
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -167,12 +170,13 @@ class EventLog(EventReads, EventStatistics):
     async def to_dataframe(
         self,
         stream: Stream | UUID | str,
-        start: datetime | str | None = None,
-        end: datetime | str | None = None,
-        source: Source | UUID | str | None = None,
-        event_type: str | None = None,
+        start: datetime | timedelta | str | None = None,
+        end: datetime | timedelta | str | None = None,
+        source: Sources = None,
+        event_type: Several = None,
         search: str | None = None,
         limit: int | None = None,
+        where: str | None = None,
     ) -> pd.DataFrame:
         """A stream's events as a DataFrame, oldest first by position; filters as in `list_events`.
 
@@ -181,10 +185,9 @@ class EventLog(EventReads, EventStatistics):
         if limit is not None:
             check_limit(limit, largest=2**63 - 1)
         stream_id = to_id("stream", stream)
-        where = Where()
-        where.add("e.stream_id = {}", stream_id)
-        add_filters(where, start=start, end=end, source=source, event_type=event_type, search=search)
-        pages = [page async for page in read_columns(self._pool, str(where), where.parameters, limit)]
+        wanted = event_filter(source=source, event_type=event_type, search=search, where=where, start=start, end=end)
+        made = await filtered(self._pool, Topic("stream", stream_id), wanted)
+        pages = [page async for page in read_columns(self._pool, str(made), made.parameters, limit)]
         if not pages:
             await self.list_events(stream_id, limit=1)  # tells of a stream that is not there
         return to_frame(stream_id, pages)

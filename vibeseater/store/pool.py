@@ -11,7 +11,15 @@ from typing import Any, TypeVar
 import asyncpg
 import msgspec
 
-from vibeseater.errors import ClosedError, ServerError, TooOldError, UnreachableError, WrongLoopError, in_a_line
+from vibeseater.errors import (
+    ClosedError,
+    ServerError,
+    TooOldError,
+    TooSlowError,
+    UnreachableError,
+    WrongLoopError,
+    in_a_line,
+)
 from vibeseater.settings import Settings, without_secrets
 
 __all__ = ["CONNECTION_LOST", "Connection", "Pool", "connect", "connected", "hang_up", "in_a_line"]
@@ -227,6 +235,31 @@ class Pool:
     async def fetch(self, query: str, *arguments: Any, timeout: float | None = None) -> list[asyncpg.Record]:
         """All rows of a query. With a `timeout` (seconds) a server that says nothing is unreachable then."""
         return await self._twice(lambda connection: connection.fetch(query, *arguments), timeout)
+
+    async def fetch_within(self, seconds: float, local: str, query: str, *arguments: Any) -> list[asyncpg.Record]:
+        """All rows of a query that may take so many seconds, planned for its very arguments.
+
+        Args:
+            local: further `SET LOCAL` statements.
+
+        Raises:
+            TooSlowError: PostgreSQL gave it up.
+        """
+        bounds = (
+            f"SET LOCAL statement_timeout = {round(seconds * 1000)}; SET LOCAL plan_cache_mode = force_custom_plan;"
+        )
+
+        async def work(connection: Connection) -> list[asyncpg.Record]:
+            try:
+                async with connection.transaction(readonly=True):
+                    await connection.execute(f"{bounds} {local}")
+                    return await connection.fetch(query, *arguments)
+            except asyncpg.QueryCanceledError as error:
+                raise TooSlowError(
+                    f"The search was given up after {seconds:g} s. Narrow it by time, source or type."
+                ) from error
+
+        return await self._twice(work, None)
 
     async def fetchrow(self, query: str, *arguments: Any) -> asyncpg.Record | None:
         """The first row of a query, or None."""

@@ -1,53 +1,39 @@
-"""Reading events: by id, by filter, by time, page after page by position. Reads only; one query each."""
+"""Reading events: by id, by filter, by time, page after page by position. Reads only."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 from vibeseater.errors import InputError, NotFoundError
-from vibeseater.inputs import check_limit, check_position, check_text, check_time, duration, to_id
-from vibeseater.models import Event, Source, Stream
+from vibeseater.filters import NO_SOURCE, EventFilter, Several, Sources, event_filter
+from vibeseater.inputs import check_limit, check_position, duration, to_id
+from vibeseater.models import Event, MatchCount, Source, Stream
+from vibeseater.store.event_types import EventTypes, event_types
 from vibeseater.store.pool import Pool
 from vibeseater.store.positions import position_at
-from vibeseater.store.rows import COLUMNS, to_event, to_events
+from vibeseater.store.rows import COLUMNS, to_event
+from vibeseater.store.searching import Page, count_matching, find_page, is_predicate, matching_positions, search_words
 from vibeseater.topics import Topic
 
-__all__ = ["NO_SOURCE", "EventReads", "Order", "Where", "add_filters"]
+__all__ = ["MOST_COUNTED", "NO_SOURCE", "EventReads", "Order"]
 
 Order = Literal["newest", "oldest"]
 
-NO_SOURCE: Literal["none"] = "none"
-"""As `list_events(source=…)`: events that belong to no source, such as those that were made by hand."""
+MOST_COUNTED = 10_000
+"""Up to how many events `count_events` counts exactly."""
 
 _BY_ID = f"SELECT {COLUMNS} FROM events e WHERE e.id = $1 LIMIT 1"
 
-_STREAM_EXISTS = "SELECT EXISTS (SELECT FROM streams WHERE id = $1)"
-
-# The events of a source outlive it.
-_SOURCE_EXISTS = """
+_EXISTS = {
+    "stream": "SELECT EXISTS (SELECT FROM streams WHERE id = $1)",
+    # The events of a source outlive it.
+    "source": """
 SELECT EXISTS (SELECT FROM sources WHERE id = $1) OR EXISTS (SELECT FROM events WHERE source_id = $1)
-"""
-
-# Words are found wherever they stand in the content, in any field; case does not matter.
-_SEARCH = "jsonb_to_tsvector('simple', e.content, '[\"string\", \"numeric\"]') @@ websearch_to_tsquery('simple', {})"
-
-
-class Where:
-    """A WHERE clause under construction: conditions, and the parameters they name."""
-
-    def __init__(self) -> None:
-        self.conditions: list[str] = []
-        self.parameters: list[Any] = []
-
-    def add(self, condition: str, value: Any) -> None:
-        """Add a condition; `{}` in it stands for the value."""
-        self.parameters.append(value)
-        self.conditions.append(condition.format(f"${len(self.parameters)}"))
-
-    def __str__(self) -> str:
-        return " AND ".join(self.conditions)
+""",
+}
 
 
 class EventReads:
@@ -70,113 +56,184 @@ class EventReads:
     async def list_events(
         self,
         stream: Stream | UUID | str,
-        start: datetime | str | None = None,
-        end: datetime | str | None = None,
-        source: Source | UUID | str | None = None,
-        event_type: str | None = None,
+        start: datetime | timedelta | str | None = None,
+        end: datetime | timedelta | str | None = None,
+        source: Sources = None,
+        event_type: Several = None,
         search: str | None = None,
         after: int | None = None,
         before: int | None = None,
         limit: int = 100,
         order: Order | None = None,
+        where: str | None = None,
     ) -> list[Event]:
         """Events of a stream, newest first by position (oldest first where only `after` is given, to page on).
 
         Args:
-            start, end: when they occurred, `start <= occurred_at < end`.
-            source: only of this source; `"none"` (`NO_SOURCE`) for events that belong to none.
-            event_type: only of this type.
+            start, end: when they occurred, `start <= occurred_at < end`; a moment, or how long before now (`"15m"`).
+            source: only of this source, or of these; `"none"` (`NO_SOURCE`) for events that belong to none.
+            event_type: only of this type, or of these.
             search: words that stand in the content: all of them; `"a phrase"`, `or` and `-not` as in a web search.
             after, before: only positions (`stream_seq`) above `after` and below `before`.
             limit: at most so many.
             order: `newest` or `oldest` first.
+            where: an SQL/JSON path that holds of the content, such as `$.mag > 5`, or finds something in it.
 
         Raises:
             InputError: an argument does not fit.
             NotFoundError: there is no such stream.
+            TooSlowError: the search took too long; narrow it.
         """
         stream_id = to_id("stream", stream)
-        where = Where()
-        where.add("e.stream_id = {}", stream_id)
-        add_filters(where, start=start, end=end, source=source, event_type=event_type, search=search)
-        _add_positions(where, "stream_seq", after, before)
-        direction = _direction(order, only_after=after is not None and before is None)
-        events = await self._page(where, "stream_seq", direction, limit)
-        if not events and not await self._pool.fetchval(_STREAM_EXISTS, stream_id):
-            raise NotFoundError("stream", str(stream_id), "no such stream", "See `await seater.streams.list_streams()`")
-        return events
+        wanted = event_filter(source=source, event_type=event_type, search=search, where=where, start=start, end=end)
+        return await self._list(Topic("stream", stream_id), wanted, after, before, limit, order)
 
     async def list_events_for_source(
         self,
         source: Source | UUID | str,
-        start: datetime | str | None = None,
-        end: datetime | str | None = None,
-        event_type: str | None = None,
+        start: datetime | timedelta | str | None = None,
+        end: datetime | timedelta | str | None = None,
+        event_type: Several = None,
         search: str | None = None,
         after: int | None = None,
         before: int | None = None,
         limit: int = 100,
         order: Order | None = None,
+        where: str | None = None,
     ) -> list[Event]:
         """Events of a source across all its streams; as `list_events`, the positions being `source_seq`."""
         source_id = to_id("source", source)
-        where = Where()
-        where.add("e.source_id = {}", source_id)
-        add_filters(where, start=start, end=end, source=None, event_type=event_type, search=search)
-        _add_positions(where, "source_seq", after, before)
-        direction = _direction(order, only_after=after is not None and before is None)
-        events = await self._page(where, "source_seq", direction, limit)
-        if not events and not await self._pool.fetchval(_SOURCE_EXISTS, source_id):
-            raise NotFoundError("source", str(source_id), "no such source", "See `await seater.sources.list_sources()`")
-        return events
+        wanted = event_filter(event_type=event_type, search=search, where=where, start=start, end=end)
+        return await self._list(Topic("source", source_id), wanted, after, before, limit, order)
+
+    async def find_events(
+        self,
+        stream: Stream | UUID | str,
+        wanted: EventFilter,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int = 100,
+        order: Order | None = None,
+    ) -> list[Event]:
+        """As `list_events`, for a filter that was made before."""
+        return await self._list(Topic("stream", to_id("stream", stream)), wanted, after, before, limit, order)
+
+    async def count_events(
+        self,
+        stream: Stream | UUID | str,
+        start: datetime | timedelta | str | None = None,
+        end: datetime | timedelta | str | None = None,
+        source: Sources = None,
+        event_type: Several = None,
+        search: str | None = None,
+        after: int | None = None,
+        before: int | None = None,
+        where: str | None = None,
+    ) -> MatchCount:
+        """How many stored events of a stream match: exact up to 10,000, else "10,000+", so that it stays quick.
+
+        Args and Raises: as `list_events`.
+        """
+        stream_id = to_id("stream", stream)
+        wanted = event_filter(source=source, event_type=event_type, search=search, where=where, start=start, end=end)
+        return await self.count_found(stream_id, wanted, after, before)
+
+    async def count_found(
+        self, stream: Stream | UUID | str, wanted: EventFilter, after: int | None = None, before: int | None = None
+    ) -> MatchCount:
+        """As `count_events`, for a filter that was made before."""
+        topic = Topic("stream", to_id("stream", stream))
+        page = _page(after, before, MOST_COUNTED + 1, None)
+        number = await count_matching(self._pool, topic, wanted, page)
+        if not number:
+            await self._check_exists(topic)
+        return MatchCount(number=min(number, MOST_COUNTED), exact=number <= MOST_COUNTED)
 
     async def get_recent_events(
-        self, stream: Stream | UUID | str, seconds: float | str = 60, limit: int = 100_000
+        self,
+        stream: Stream | UUID | str,
+        seconds: float | str = 60,
+        limit: int = 100_000,
+        *,
+        source: Sources = None,
+        event_type: Several = None,
+        search: str | None = None,
+        where: str | None = None,
     ) -> list[Event]:
-        """Events that were stored within the last `seconds` (or `"5m"`), newest first, at most `limit`."""
+        """Events that were stored within the last `seconds` (or `"5m"`), newest first, at most `limit`.
+
+        The filters are those of `list_events`.
+        """
         stream_id = to_id("stream", stream)
         moment = datetime.now(UTC) - timedelta(seconds=duration("seconds", seconds))
         position = await position_at(self._pool, Topic("stream", stream_id), moment)
-        return await self.list_events(stream_id, after=position, limit=limit, order="newest")
-
-    async def _page(self, where: Where, position: str, direction: str, limit: int) -> list[Event]:
-        parameters = [*where.parameters, check_limit(limit)]
-        query = (
-            f"SELECT {COLUMNS} FROM events e WHERE {where} ORDER BY e.{position} {direction} LIMIT ${len(parameters)}"
+        return await self.list_events(
+            stream_id,
+            source=source,
+            event_type=event_type,
+            search=search,
+            where=where,
+            after=position,
+            limit=limit,
+            order="newest",
         )
-        return to_events(await self._pool.fetch(query, *parameters))
+
+    async def event_types(self, stream: Stream | UUID | str) -> EventTypes:
+        """The types of a stream's events with how many it has had of each, and the position up to which it tells.
+
+        Raises:
+            NotFoundError: there is no such stream.
+        """
+        return await event_types(self._pool, to_id("stream", stream))
+
+    async def matching_positions(
+        self, stream: Stream | UUID | str, positions: Sequence[int], wanted: EventFilter
+    ) -> set[int]:
+        """Which of a stream's events, named by position, have the content that `wanted.search` and `wanted.where` ask
+        for: how live events are matched by the very rules that stored ones are."""
+        return await matching_positions(self._pool, to_id("stream", stream), positions, wanted)
+
+    async def check_filter(self, wanted: EventFilter) -> None:
+        """See that PostgreSQL understands a filter, before it is used.
+
+        Raises:
+            InputError: its `where` is no JSON path.
+        """
+        await is_predicate(self._pool, wanted.where)
+
+    async def search_words(self, search: str) -> list[str]:
+        """The words that a search asks for, in lower case and without those after a minus, for highlighting."""
+        return await search_words(self._pool, search)
+
+    async def _list(
+        self,
+        topic: Topic,
+        wanted: EventFilter,
+        after: int | None,
+        before: int | None,
+        limit: int,
+        order: Order | None,
+    ) -> list[Event]:
+        events = await find_page(self._pool, topic, wanted, _page(after, before, limit, order))
+        if not events:
+            await self._check_exists(topic)
+        return events
+
+    async def _check_exists(self, topic: Topic) -> None:
+        if await self._pool.fetchval(_EXISTS[topic.kind], topic.id):
+            return
+        raise NotFoundError(
+            topic.kind, str(topic.id), f"no such {topic.kind}", f"See `await seater.{topic.kind}s.list_{topic.kind}s()`"
+        )
 
 
-def add_filters(
-    where: Where,
-    *,
-    start: datetime | str | None,
-    end: datetime | str | None,
-    source: Source | UUID | str | None,
-    event_type: str | None,
-    search: str | None,
-) -> None:
-    if start is not None:
-        where.add("e.occurred_at >= {}", check_time("start", start))
-    if end is not None:
-        where.add("e.occurred_at < {}", check_time("end", end))
-    if source == NO_SOURCE:
-        where.conditions.append("e.source_id IS NULL")
-    elif source is not None:
-        where.add("e.source_id = {}", to_id("source", source))
-    if event_type is not None:
-        where.add("e.event_type = {}", check_text("event_type", event_type, 200))
-    if search is not None:
-        where.add(_SEARCH, check_text("search", search, 1000))
-
-
-def _add_positions(where: Where, column: str, after: int | None, before: int | None) -> None:
-    for field, sign, position in (("after", ">", after), ("before", "<", before)):
-        if position is not None:
-            where.add(f"e.{column} {sign} {{}}", check_position(field, position))
-
-
-def _direction(order: Order | None, *, only_after: bool) -> str:
+def _page(after: int | None, before: int | None, limit: int, order: Order | None) -> Page:
     if order not in (None, "newest", "oldest"):
         raise InputError("order", order, "unknown", "Give 'newest' or 'oldest'")
-    return "ASC" if (order or ("oldest" if only_after else "newest")) == "oldest" else "DESC"
+    only_after = after is not None and before is None
+    return Page(
+        after=None if after is None else check_position("after", after),
+        before=None if before is None else check_position("before", before),
+        newest_first=(order or ("oldest" if only_after else "newest")) == "newest",
+        limit=check_limit(limit),
+    )
