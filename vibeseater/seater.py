@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import AsyncExitStack
 from datetime import datetime
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -106,7 +107,8 @@ class VibeSeater:
         self.streams = StreamStore(self.pool)
         self.events = EventLog(self.pool, self.publisher)
         closing.push_async_callback(self.events.close)
-        self.sources = Sources(self.pool, self.streams, validate_config, settings.max_content_bytes, events=self.events)
+        check_config = partial(validate_config, allow_private_urls=settings.allow_private_urls)
+        self.sources = Sources(self.pool, self.streams, check_config, settings.max_content_bytes, events=self.events)
         closing.push_async_callback(self.sources.aclose)
         self.streaming = Streaming(pool=self.pool, streams=self.streams, events=self.events, settings=settings)
         closing.push_async_callback(self.streaming.aclose)

@@ -54,6 +54,10 @@ async def test_a_feed_is_made_run_and_stopped(commands: Commands, seater: VibeSe
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}/feed"
+    private = await commands.run("ingest", "fresh", "--type", "rss", "--url", url, "--create")
+    assert (private.code, private.out) == (1, "")
+    assert "config.url" in private.err
+    assert await seater.streams.list_streams() == []
     commands.environment["VIBESEATER_ALLOW_PRIVATE_URLS"] = "1"
     try:
         await seater.streams.create_stream(title="News")

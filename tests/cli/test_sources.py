@@ -57,12 +57,13 @@ async def test_sources_are_shown_edited_paused_and_taken_away(
     import vibeseater
 
     monkeypatch.setenv("VIBESEATER_ALLOW_PRIVATE_URLS", "1")
+    commands.environment["VIBESEATER_ALLOW_PRIVATE_URLS"] = "1"
     stream = await seater.streams.create_stream("News", slug="news")
     assert "add-source" in (await commands.run("streams", "sources", "news")).out
     url = server.reply("/gone", status=404)
-    await seater.sources.create_source(stream, type="rss", name="Gone", config={"url": url, "interval": 1})
     settings = seater.settings
     async with vibeseater.connect(database_url=settings.database_url, redis_url=settings.redis_url) as worker:
+        await worker.sources.create_source(stream, type="rss", name="Gone", config={"url": url, "interval": 1})
         await worker.streaming.start_stream("news")
         await reaches(seater, stream, "Gone", "backoff", failures=1)
         shown = await commands.run("streams", "sources", "news")

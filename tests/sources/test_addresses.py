@@ -10,9 +10,11 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from tests.sources.serving import LocalServer
-from vibeseater.errors import FetchError
+from vibeseater import VibeSeater, connect
+from vibeseater.errors import FetchError, InputError
 from vibeseater.sources.addresses import GuardedResolver, PrivateAddressError, is_public
 from vibeseater.sources.http import HttpClient
+from vibeseater.sources.registry import validate_config
 
 
 class Names(AbstractResolver):
@@ -116,3 +118,70 @@ async def test_they_are_allowed_when_the_settings_say_so(server: LocalServer, cl
     """With allow_private_urls the same address answers."""
     server.reply("/", "fine")
     assert (await client.get(server.url("/", host="localhost"))).body == b"fine"
+
+
+LITERALS = [
+    "127.0.0.1", "127.0.0.1.", "127.1..", "2130706433", "0x7f.1", "0X7F000001", "0177.0.0.1", "017700000001", "0",
+    "１２７.0.0.1", "127。0。0。1", "10.0.0.8", "192.168.1.1.", "169.254.169.254", "[::1]", "[::]", "[fe80::1%25eth0]",
+    "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[64:ff9b::a00:1]", "[2002:a00:1::]", "[fc00::1]", "224.0.0.1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("host", LITERALS)
+@pytest.mark.parametrize(
+    ("kind", "field", "config"),
+    [
+        ("rss", "url", {"url": "http://HOST:8080/feed"}),
+        ("json", "url", {"url": "https://user:s3cret@HOST/x"}),
+        ("sse", "url", {"url": "http://HOST/"}),
+        ("websocket", "url", {"url": "wss://HOST/"}),
+        ("mastodon", "server", {"server": "https://HOST"}),
+        ("facebook", "api", {"page": "p", "token": "env:T", "api": "https://HOST/"}),
+        ("redis", "url", {"url": "redis://HOST:6379/0", "stream": "s"}),
+        ("kafka", "servers", {"servers": "kafka.example:9092,HOST:9092", "topic": "t"}),
+    ],
+)
+def test_a_literal_private_address_is_refused_at_once(host: str, kind: str, field: str, config: dict[str, str]) -> None:
+    """However it is written, in the fields of every type; the settings allow it; the login is not repeated."""
+    given = {name: value.replace("HOST", host) for name, value in config.items()}
+    if kind in ("redis", "kafka") and not host.isascii():
+        return  # no IDNA there: a name that does not resolve
+    with pytest.raises(InputError, match=rf"config\.{field}=.*VIBESEATER_ALLOW_PRIVATE_URLS=1") as caught:
+        validate_config(kind, given, allow_private_urls=False)
+    assert "s3cret" not in str(caught.value)
+    assert validate_config(kind, given, allow_private_urls=True)
+
+
+def test_names_and_public_addresses_are_no_matter_of_the_config() -> None:
+    """A name is judged when it is connected to, by what it resolves to."""
+    for host in (
+        "localhost",
+        "127.0.0.1.example",
+        "1.2.3.4.5",
+        "8.8.8.8",
+        "134744072",
+        "[2606:4700::1111]",
+        "0x.example",
+    ):
+        assert validate_config("rss", {"url": f"http://{host}/"}, allow_private_urls=False)
+    assert validate_config("websocket", {"preset": "bluesky-jetstream"}, allow_private_urls=False)
+    with pytest.raises(InputError, match=r"config\.url='unix:/+tmp/r.sock'"):
+        validate_config("redis", {"url": "unix:///tmp/r.sock", "stream": "s"}, allow_private_urls=False)
+
+
+async def test_no_such_source_is_made_or_changed(
+    seater: VibeSeater, database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is written; what was allowed once can still be renamed."""
+    with pytest.raises(InputError, match=r"config\.url='http://0x7f\.1/'"):
+        await seater.sources.create_source(type="rss", name="A", config={"url": "http://0x7f.1/"})
+    assert await seater.sources.list_sources() == []
+    source = await seater.sources.create_source(type="rss", name="A", config={"url": "http://a.example/"})
+    with pytest.raises(InputError, match=r"config\.url='http://127\.0\.0\.1\./'"):
+        await seater.sources.update_source(source, config={"url": "http://127.0.0.1./"})
+    assert await seater.sources.get_source(source) == source
+    monkeypatch.setenv("VIBESEATER_ALLOW_PRIVATE_URLS", "1")
+    async with connect(database_url=database_url, redis_url=redis_url) as trusting:
+        await trusting.sources.update_source(source, config={"url": "http://127.0.0.1/"})
+    renamed = await seater.sources.update_source(source, name="B")
+    assert (renamed.name, renamed.config) == ("B", {"url": "http://127.0.0.1/"})

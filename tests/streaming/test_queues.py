@@ -154,7 +154,7 @@ async def test_private_servers_are_refused(database_url: str, redis_url: str, mo
         stream = await seater.streams.create_stream(title="Watched")
         for kind, config in (
             ("redis", {"url": "redis://localhost:1/0", "stream": "jobs"}),
-            ("kafka", {"servers": "127.0.0.1:1", "topic": "jobs"}),
+            ("kafka", {"servers": "localhost:1", "topic": "jobs"}),
         ):
             await seater.sources.create_source(stream, type=kind, name=kind, config=config)
         await seater.streaming.start_stream(stream)

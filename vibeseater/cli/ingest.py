@@ -71,6 +71,8 @@ def ingest(
         validate_config(each.type, each.config)
 
     async def work(seater: VibeSeater) -> None:
+        for each in wanted if make else ():
+            validate_config(each.type, each.config, allow_private_urls=seater.settings.allow_private_urls)
         streams = [await the_stream(seater, each, create=make) for each in names]
         sources = [await _source(seater, streams[0], each) for each in wanted]
         await _run(seater, streams, sources[: len(files)], as_json)

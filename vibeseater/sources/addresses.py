@@ -28,9 +28,11 @@ __all__ = [
     "is_public",
     "literal_address",
     "public_url",
+    "refuse_private",
 ]
 
 _SECRET_NAMES = re.compile(r"token|secret|passw|signature|^sig$|api_?key|^key$|auth|session", re.IGNORECASE)
+_C_NOTATION = re.compile(r"(?:0x[0-9a-f]*|\d+)(?:\.(?:0x[0-9a-f]*|\d+)){0,3}", re.IGNORECASE)
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -93,11 +95,40 @@ def public_url(url: object) -> str:
         return re.sub(r"//[^/\s]*@", "//", text)
 
 
+def refuse_private(host: str, field: str, shown: str) -> None:
+    """Refuse a host that is written as an address of a loopback, private or reserved network.
+
+    A name is let pass: it is judged by what it resolves to, whenever it is connected to.
+
+    Args:
+        shown: what the message may show of the field's value.
+
+    Raises:
+        InputError: it is such an address.
+    """
+    address = literal_address(host)
+    if address is not None and not is_public(address):
+        raise InputError(
+            field,
+            shown,
+            f"{host} is on a loopback, private or reserved network",
+            "Give a public address; or, if you trust this one, set VIBESEATER_ALLOW_PRIVATE_URLS=1",
+        )
+
+
 def literal_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """The host as an address if it is written as one (in the usual form), else None."""
+    """The host as an address if it is written as one, also in the notations of C (`127.1`, `0x7f.1`, `2130706433`) that
+    resolvers take, with a zone or with trailing dots; else None."""
+    text = host.strip("[]").partition("%")[0].rstrip(".")
     try:
-        return ipaddress.ip_address(host.strip("[]").partition("%")[0])
+        return ipaddress.ip_address(text)
     except ValueError:
+        pass
+    if not _C_NOTATION.fullmatch(text):
+        return None
+    try:
+        return ipaddress.IPv4Address(socket.inet_aton(text))
+    except OSError:
         return None
 
 

@@ -19,8 +19,10 @@ from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, ParamSpec, TypeVar, Union, get_args, get_origin
 
 import msgspec
+from yarl import URL
 
 from vibeseater.errors import InputError, SourceError
+from vibeseater.sources.addresses import public_url, refuse_private
 from vibeseater.sources.credentials import is_secret, looks_secret
 from vibeseater.sources.limits import AtLimit
 
@@ -108,6 +110,21 @@ class SourceConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         Raises:
             InputError: naming the field (`config.url`), the value and the cure.
         """
+
+    def check_reach(self) -> None:
+        """Refuse addresses of this machine and of private networks, as they are written in the fields; called where
+        the settings don't allow those. Here the field `url`, where there is one.
+
+        Raises:
+            InputError: naming the field, the value and the cure.
+        """
+        url = getattr(self, "url", None)
+        if isinstance(url, str):
+            try:
+                host = URL(url).host
+            except ValueError:  # a third party's `url` may be anything
+                return
+            refuse_private(host or "", "config.url", public_url(url))
 
     def place(self) -> dict[str, Any]:
         """The fields that say *what* is read. When they change, the cursor means nothing any more."""

@@ -103,14 +103,20 @@ def parse_config(name: str, config: Mapping[str, Any] | None) -> SourceConfig:
     return make_config(get_type(name).Config, {} if config is None else config, name)
 
 
-def validate_config(name: str, config: Mapping[str, Any] | None) -> dict[str, Any]:
+def validate_config(name: str, config: Mapping[str, Any] | None, *, allow_private_urls: bool = True) -> dict[str, Any]:
     """The config as it is kept: checked, its values in their own types, and only what was given.
 
     Defaults are left out, so that a later version's better defaults reach the sources that exist.
+
+    Args:
+        allow_private_urls: whether it may name addresses of this machine and of private networks.
 
     Raises:
         NotFoundError: there is no such type.
         InputError: a field is missing, unknown or wrong; it names `config.<field>`, the value and the cure.
     """
-    made = msgspec.to_builtins(parse_config(name, config))
+    parsed = parse_config(name, config)
+    if not allow_private_urls:
+        parsed.check_reach()
+    made = msgspec.to_builtins(parsed)
     return {field: made[field] for field, value in (config or {}).items() if value is not None}

@@ -29,7 +29,9 @@ WHERE stream_id = $1 ORDER BY attached_at, id
 
 _STREAMS_OF = "SELECT stream_id FROM stream_sources WHERE source_id = $1 ORDER BY attached_at, stream_id"
 
-_UPDATE = f"UPDATE sources SET name = $2, config = $3, updated_at = now() WHERE id = $1 RETURNING {_COLUMNS}"
+_UPDATE = f"""
+UPDATE sources SET name = $2, config = coalesce($3, config), updated_at = now() WHERE id = $1 RETURNING {_COLUMNS}
+"""
 
 ConfigCheck = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
 
@@ -106,13 +108,18 @@ class SourceStore:
     async def update_source(
         self, source: Source | UUID | str, *, name: str | None = None, config: Mapping[str, Any] | None = None
     ) -> Source:
-        """Change a source's name or its configuration (as a whole)."""
+        """Change a source's name or its configuration (as a whole). What is not given stays as it is.
+
+        Raises:
+            NotFoundError: no such source.
+            InputError: the name or the configuration does not fit.
+        """
         found = await self.get_source(source)
         row = await self._pool.fetchrow(
             _UPDATE,
             found.id,
             found.name if name is None else check_text("name", name, LONGEST_TITLE),
-            self._encode_config(found.type, found.config if config is None else config),
+            None if config is None else self._encode_config(found.type, config),
         )
         if row is None:
             raise _missing(source)

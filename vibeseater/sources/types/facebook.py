@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from vibeseater.errors import FetchError, InputError, SourceError
-from vibeseater.sources.addresses import check_url
+from vibeseater.sources.addresses import check_url, public_url, refuse_private
 from vibeseater.sources.base import Interval, Item, Poll, PolledSource, ReadConfig, clip_id, oldest_first
 from vibeseater.sources.credentials import Secret, reveal
 from vibeseater.sources.http import Answer
@@ -61,6 +61,10 @@ class FacebookConfig(ReadConfig, frozen=True, kw_only=True):
         if not re.fullmatch(r"[\w.-]{1,100}", self.page):
             raise InputError("config.page", self.page, "not a page's id or name", "Give the last part of its address")
         check_url(self.api, "config.api", example="https://graph.facebook.com")
+
+    def check_reach(self) -> None:
+        """The API's address."""
+        refuse_private(check_url(self.api).host or "", "config.api", public_url(self.api))
 
 
 class FacebookSource(PolledSource):

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from vibeseater.errors import InputError, SourceError
+from vibeseater.sources.addresses import refuse_private
 from vibeseater.sources.base import Batch, GoneError, Item, ReadConfig, StreamingSource
 from vibeseater.sources.credentials import Secret, reveal
 from vibeseater.sources.mapping import BadItemError, to_item
@@ -71,6 +72,11 @@ class KafkaConfig(ReadConfig, frozen=True, kw_only=True):
             check_pointer(f"config.{field}", getattr(self, field))
         if self.mechanism is not None and not (self.username and self.password):
             raise InputError("config.mechanism", self.mechanism, "half of a login", "Give username and password too")
+
+    def check_reach(self) -> None:
+        """The brokers' addresses."""
+        for host, _ in self.brokers():
+            refuse_private(host, "config.servers", self.servers)
 
     def brokers(self) -> list[tuple[str, str]]:
         """Hosts and ports."""

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from vibeseater.errors import FetchError, InputError, SourceError
-from vibeseater.sources.addresses import check_url
+from vibeseater.sources.addresses import check_url, public_url, refuse_private
 from vibeseater.sources.base import (
     Batch,
     Interval,
@@ -75,6 +75,10 @@ class MastodonConfig(ReadConfig, frozen=True, kw_only=True):
             raise InputError(
                 "config.timeline", self.timeline, "no such timeline", "Give public, local, home, #hashtag or list:ID"
             )
+
+    def check_reach(self) -> None:
+        """The server's address."""
+        refuse_private(check_url(self.server).host or "", "config.server", public_url(self.server))
 
     def poll_url(self, **query: Any) -> str:
         """The address of the timeline's newest posts."""

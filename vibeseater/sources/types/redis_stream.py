@@ -15,6 +15,7 @@ import msgspec
 
 from vibeseater.errors import InputError, SourceError
 from vibeseater.settings import without_secrets
+from vibeseater.sources.addresses import refuse_private
 from vibeseater.sources.base import Batch, Item, ReadConfig, StreamingSource
 from vibeseater.sources.credentials import Secret, reveal
 from vibeseater.sources.mapping import BadItemError, to_item
@@ -77,6 +78,11 @@ class RedisConfig(ReadConfig, frozen=True, kw_only=True):
             raise InputError("config.url", without_secrets(self.url), "malformed URL", "Give redis://host:6379/0")
         for field in ("id", "time", "title", "link"):
             check_pointer(f"config.{field}", getattr(self, field))
+
+    def check_reach(self) -> None:
+        """The server's address; a socket is this machine's."""
+        host = "127.0.0.1" if self.url.startswith("unix:") else urlsplit(self.url).hostname or ""
+        refuse_private(host, "config.url", without_secrets(self.url))
 
 
 class RedisSource(StreamingSource):
