@@ -29,6 +29,7 @@ __all__ = [
     "literal_address",
     "public_url",
     "refuse_private",
+    "refuse_private_url",
 ]
 
 _SECRET_NAMES = re.compile(r"token|secret|passw|signature|^sig$|api_?key|^key$|auth|session", re.IGNORECASE)
@@ -114,6 +115,19 @@ def refuse_private(host: str, field: str, shown: str) -> None:
             f"{host} is on a loopback, private or reserved network",
             "Give a public address; or, if you trust this one, set VIBESEATER_ALLOW_PRIVATE_URLS=1",
         )
+
+
+def refuse_private_url(url: str, field: str) -> None:
+    """The same for the host of a URL. What is no URL is let pass.
+
+    Raises:
+        InputError: it is such an address; the message does not repeat its credentials.
+    """
+    try:
+        host = URL(url).host
+    except ValueError:
+        return
+    refuse_private(host or "", field, public_url(url))
 
 
 def literal_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

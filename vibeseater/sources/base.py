@@ -19,10 +19,8 @@ from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, ParamSpec, TypeVar, Union, get_args, get_origin
 
 import msgspec
-from yarl import URL
 
 from vibeseater.errors import InputError, SourceError
-from vibeseater.sources.addresses import public_url, refuse_private
 from vibeseater.sources.credentials import is_secret, looks_secret
 from vibeseater.sources.limits import AtLimit
 
@@ -118,13 +116,11 @@ class SourceConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         Raises:
             InputError: naming the field, the value and the cure.
         """
+        from vibeseater.sources.addresses import refuse_private_url  # brings aiohttp, which takes long to import
+
         url = getattr(self, "url", None)
         if isinstance(url, str):
-            try:
-                host = URL(url).host
-            except ValueError:  # a third party's `url` may be anything
-                return
-            refuse_private(host or "", "config.url", public_url(url))
+            refuse_private_url(url, "config.url")
 
     def place(self) -> dict[str, Any]:
         """The fields that say *what* is read. When they change, the cursor means nothing any more."""

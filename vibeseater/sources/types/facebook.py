@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from vibeseater.errors import FetchError, InputError, SourceError
-from vibeseater.sources.addresses import check_url, public_url, refuse_private
+from vibeseater.sources.addresses import check_url, refuse_private_url
 from vibeseater.sources.base import Interval, Item, Poll, PolledSource, ReadConfig, clip_id, oldest_first
 from vibeseater.sources.credentials import Secret, reveal
 from vibeseater.sources.http import Answer
@@ -64,7 +64,7 @@ class FacebookConfig(ReadConfig, frozen=True, kw_only=True):
 
     def check_reach(self) -> None:
         """The API's address."""
-        refuse_private(check_url(self.api).host or "", "config.api", public_url(self.api))
+        refuse_private_url(self.api, "config.api")
 
 
 class FacebookSource(PolledSource):

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from vibeseater.errors import FetchError, InputError, SourceError
-from vibeseater.sources.addresses import check_url, public_url, refuse_private
+from vibeseater.sources.addresses import check_url, refuse_private_url
 from vibeseater.sources.base import (
     Batch,
     Interval,
@@ -78,7 +78,7 @@ class MastodonConfig(ReadConfig, frozen=True, kw_only=True):
 
     def check_reach(self) -> None:
         """The server's address."""
-        refuse_private(check_url(self.server).host or "", "config.server", public_url(self.server))
+        refuse_private_url(self.server, "config.server")
 
     def poll_url(self, **query: Any) -> str:
         """The address of the timeline's newest posts."""
