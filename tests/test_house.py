@@ -27,7 +27,7 @@ STOREYS = (
     {"models", "telemetry"},
     {"inputs", "rates", "waking", "wire"},
     {"filters"},
-    {"embedded", "store", "broadcast"},
+    {"analytics", "embedded", "store", "broadcast"},
     {"feeds", "sources"},
     {"streaming"},
     {"seater"},
