@@ -313,6 +313,89 @@ async def test_too_much_is_told_to_wait(endpoint: Endpoint, seater: VibeSeater, 
     assert (await endpoint.send(source, {})).status == 201
 
 
+async def limit_of(seater: VibeSeater, stream: Stream) -> tuple[int, float]:
+    """How many events the stream's limit left out, and how many tokens there are."""
+    row = await seater.pool.fetchrow("SELECT events_dropped, tokens FROM stream_limits WHERE stream_id = $1", stream.id)
+    assert row is not None
+    return row["events_dropped"], row["tokens"]
+
+
+async def test_a_stream_that_waits_makes_senders_wait(
+    endpoint: Endpoint, seater: VibeSeater, stream: Stream, webhook: Source
+) -> None:
+    """A delivery comes as a whole, now or later; what is known is answered all the same."""
+    await seater.streaming.limit_stream(stream, 0.1, burst=5, at_limit="wait")
+    assert (await endpoint.send(webhook, [{"n": n} for n in range(4)], Idempotency_Key="a")).status == 201
+    refused = await endpoint.send(webhook, [{"n": n} for n in range(3)], Idempotency_Key="b")
+    assert refused.status == 429
+    assert 18 <= int(refused.headers["Retry-After"]) <= 20  # one token is there, three are wanted
+    assert len(await stored(seater, stream)) == 4
+    assert (await endpoint.send(webhook, [{"n": n} for n in range(4)], Idempotency_Key="a")).status == 200
+    assert (await endpoint.send(webhook, {"n": 9}, Idempotency_Key="c")).status == 201  # the one token that is there
+    assert (await endpoint.send(webhook, {"n": 9})).status == 429
+    assert len(await stored(seater, stream)) == 5
+    await endpoint.ingest.tallies.flush()
+    assert "refused with 429" in str((await status(seater, stream)).last_error)
+
+
+async def test_more_than_a_full_bucket_holds_comes_once(
+    endpoint: Endpoint, seater: VibeSeater, stream: Stream, webhook: Source
+) -> None:
+    """Else it could never come; the next one waits for what is owed."""
+    await seater.streaming.limit_stream(stream, 1, burst=2, at_limit="wait")
+    assert (await endpoint.send(webhook, [{"n": n} for n in range(20)])).status == 201
+    refused = await endpoint.send(webhook, {})
+    assert (refused.status, 18 <= int(refused.headers["Retry-After"]) <= 19) == (429, True)
+
+
+@pytest.mark.parametrize(("choice", "kept"), [("drop", [0, 1, 2, 3]), ("sample", [0, 2, 5, 7])])
+async def test_what_a_streams_limit_leaves_out_is_counted(
+    endpoint: Endpoint, seater: VibeSeater, stream: Stream, webhook: Source, choice: Any, kept: list[int]
+) -> None:
+    """In the answer, in the source's figures and in the stream's; sent again, what is stored takes no token."""
+    await seater.streaming.limit_stream(stream, 0.0001, burst=4, at_limit=choice)
+    body = [{"n": n} for n in range(10)]
+    answer = await endpoint.send(webhook, body, Idempotency_Key="a")
+    assert (answer.status, answer.body["created"], answer.body["dropped"]) == (201, 4, 6)
+    assert [event.content["n"] for event in await stored(seater, stream)] == kept
+    again = await endpoint.send(webhook, body, Idempotency_Key="a")
+    assert (again.status, again.body["created"], again.body["dropped"]) == (200, 0, 6)
+    none = await endpoint.send(webhook, {"n": 11})
+    assert (none.status, none.body) == (200, {"created": 0, "dropped": 1, "events": []})
+    await endpoint.ingest.tallies.flush()
+    assert (await limit_of(seater, stream))[0] == 13
+    found = await status(seater, stream)
+    assert (found.items_seen, found.items_dropped, found.items_rejected, found.failures) == (21, 13, 0, 0)
+
+
+async def test_limits_of_several_streams_are_drawn_from_together(
+    endpoint: Endpoint, seater: VibeSeater, stream: Stream, webhook: Source
+) -> None:
+    """Where one stream must wait nothing is drawn from the others, and nothing is stored in any."""
+    other = await seater.streaming.start_stream(await seater.streams.create_stream("Other"))
+    free = await seater.streaming.start_stream(await seater.streams.create_stream("Free"))
+    for one in (other, free):
+        await seater.sources.attach(one, webhook)
+    await seater.streaming.limit_stream(stream, 0.0001, burst=3, at_limit="drop")
+    await seater.streaming.limit_stream(other, 0.0001, burst=1, at_limit="wait")
+    assert (await endpoint.send(webhook, {"n": 1})).status == 201
+    assert (await endpoint.send(webhook, [{"n": 2}, {"n": 3}])).status == 429
+    assert [len(await stored(seater, one)) for one in (stream, other, free)] == [1, 1, 1]
+    dropped, tokens = await limit_of(seater, stream)
+    assert (dropped, round(tokens)) == (0, 2)
+
+
+async def test_a_refused_delivery_gives_its_tokens_back(
+    endpoint: Endpoint, seater: VibeSeater, stream: Stream, webhook: Source
+) -> None:
+    """One event that does not fit refuses them all; what they drew is there again."""
+    await seater.streaming.limit_stream(stream, 0.0001, burst=3, at_limit="drop")
+    bad = [{"n": 1}, {"n": "x" * 300_000}, {"n": 2}, {"n": 3}, {"n": 4}]
+    assert (await endpoint.send(webhook, bad)).status == 422
+    dropped, tokens = await limit_of(seater, stream)
+    assert (dropped, round(tokens)) == (0, 3)
+
+
 async def test_a_secret_that_is_not_there_is_our_fault(
     endpoint: Endpoint, seater: VibeSeater, stream: Stream, monkeypatch: pytest.MonkeyPatch, webhook: Source
 ) -> None:

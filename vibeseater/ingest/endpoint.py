@@ -12,7 +12,7 @@ import asyncio
 import logging
 import math
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -22,6 +22,7 @@ from tornado.web import RequestHandler, stream_request_body
 
 from vibeseater import telemetry
 from vibeseater.errors import InputError, NotFoundError, ServerError, SettingsError
+from vibeseater.ingest.allowance import Allowances, TooFastError
 from vibeseater.ingest.bucket import Bucket
 from vibeseater.ingest.openapi import description
 from vibeseater.ingest.tally import Tallies
@@ -58,6 +59,7 @@ class Ingest:
     def __init__(self, seater: VibeSeater) -> None:
         self.seater = seater
         self.tallies = Tallies(seater.pool)
+        self._allowances = Allowances(seater.pool)
         self._buckets: dict[UUID, Bucket] = {}
 
     def routes(self) -> list[tuple[str, type[RequestHandler], dict[str, Any]]]:
@@ -74,8 +76,22 @@ class Ingest:
             found = self._buckets[source_id] = Bucket(rate)
         return found
 
-    async def store(self, inlet: Inlet, items: list[Item]) -> EventBatch:
-        """Store the items in all live streams, in one transaction. What was stored before and purged since is left out.
+    async def take(self, inlet: Inlet, items: list[Item]) -> tuple[EventBatch, int]:
+        """Store what the streams' limits let through, and tell how many items they left out of all streams.
+
+        Raises:
+            TooFastError: a stream that waits at its limit has no room now; nothing was stored.
+            InputError, NotFoundError, ServerError: as in `store`; nothing was drawn from the limits.
+        """
+        allowed = await self._allowances.of(inlet.id, inlet.live, inlet.limited, items)
+        try:
+            return await self.store(inlet.id, allowed.pairs), allowed.dropped
+        except (InputError, NotFoundError):
+            await self._allowances.give_back(allowed)
+            raise
+
+    async def store(self, source_id: UUID, pairs: Sequence[tuple[UUID, Item]]) -> EventBatch:
+        """Store each item in its stream, in one transaction. What was stored before and purged since is left out.
 
         Raises:
             InputError: an item does not fit; nothing was stored.
@@ -85,15 +101,14 @@ class Ingest:
         events = [
             {
                 "stream_id": stream_id,
-                "source_id": inlet.id,
+                "source_id": source_id,
                 "event_type": item.event_type,
                 "content": item.content,
                 "occurred_at": item.occurred_at,
                 "external_id": item.external_id,
                 "metadata": item.metadata or None,
             }
-            for stream_id in inlet.live
-            for item in items
+            for stream_id, item in pairs
         ]
         while True:
             try:
@@ -239,24 +254,25 @@ class _Delivery(_Json):
             if self._refusal is not None:
                 raise self._refusal
             assert inlet is not None
-            events, items = await self._take(inlet)
+            events, items, dropped = await self._take(inlet)
         except _RefusedError as refusal:
             self._refuse(refusal)
             return
-        self._ingest.tallies.taken(inlet.id, items)
+        self._ingest.tallies.taken(inlet.id, items, dropped)
         self.set_status(201 if events.created else 200)
         self._tell(items, events.created)
         self.answer(
             {
                 "created": events.created,
+                **({"dropped": dropped} if dropped else {}),
                 "events": [
                     {"id": event.id, "stream_id": event.stream_id, "stream_seq": event.stream_seq} for event in events
                 ],
             }
         )
 
-    async def _take(self, inlet: Inlet) -> tuple[EventBatch, int]:
-        """Check and store; the events, and how many were sent."""
+    async def _take(self, inlet: Inlet) -> tuple[EventBatch, int, int]:
+        """Check and store; the events, how many were sent, and how many of them limits left out."""
         config, headers, body = _config(inlet), self.request.headers, bytes(self._body)
         self._body.clear()
         try:
@@ -278,15 +294,21 @@ class _Delivery(_Json):
             raise _RefusedError(422, f"Nothing was stored: {flaw}.", counted=1) from None
         except ValueError as flaw:
             raise _RefusedError(400, f"The body can't be read as JSON: {flaw}.") from None
-        bucket.take(max(1, len(items)))
+        bucket.take(max(1, len(items)))  # before anything is awaited: what comes meanwhile finds it taken
         try:
-            return await self._ingest.store(inlet, items), len(items)
+            events, dropped = await self._ingest.take(inlet, items)
+        except TooFastError as limit:
+            bucket.take(-max(1, len(items)))
+            raise _RefusedError(
+                429, "The stream takes no more just now.", Retry_After=str(max(1, math.ceil(limit.wait)))
+            ) from None
         except NotFoundError:
             raise _RefusedError(409, "The stream or the webhook was deleted just now.", counted=None) from None
         except InputError as error:
             raise _RefusedError(422, f"Nothing was stored: {error}", counted=len(items)) from None
         except ServerError as error:
             raise _unavailable(error) from None
+        return events, len(items), dropped
 
     def _refuse(self, refusal: _RefusedError) -> None:
         self._stop_timer()

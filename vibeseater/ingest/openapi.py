@@ -60,7 +60,7 @@ def description() -> dict[str, Any]:
                         },
                     },
                     "responses": {
-                        "200": _stored("All of it was stored before: nothing is new."),
+                        "200": _stored("Nothing is new: it was stored before, or a limit left it out."),
                         "201": _stored("Stored."),
                         "400": _problem("The body is not JSON, or the request is malformed."),
                         "401": _problem(
@@ -77,7 +77,7 @@ def description() -> dict[str, Any]:
                         "413": _problem("The body is too large."),
                         "415": _problem("The body is not declared as JSON, or it is compressed."),
                         "422": _problem("An event does not fit; nothing was stored."),
-                        "429": _problem("Too many events per second.", _RETRY),
+                        "429": _problem("Too many events per second, for the webhook or for its stream.", _RETRY),
                         "503": _problem("The events can't be stored now. Nothing was stored, or it is not known."),
                     },
                 }
@@ -106,9 +106,14 @@ def description() -> dict[str, Any]:
                     "required": ["created", "events"],
                     "properties": {
                         "created": {"type": "integer", "minimum": 0, "description": "How many events are new."},
+                        "dropped": {
+                            "type": "integer",
+                            "minimum": 1,
+                            "description": "How many events a limit of the stream left out, where it did.",
+                        },
                         "events": {
                             "type": "array",
-                            "description": "What was sent, in its order; for each stream of the source.",
+                            "description": "What was stored, in the order sent; for each stream of the source.",
                             "items": {
                                 "type": "object",
                                 "required": ["id", "stream_id", "stream_seq"],

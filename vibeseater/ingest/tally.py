@@ -25,9 +25,10 @@ class Tallies:
         self._tallies: dict[UUID, Tally] = {}
         self._task: asyncio.Task[None] | None = None
 
-    def taken(self, source_id: UUID, events: int) -> None:
-        """A delivery was stored."""
+    def taken(self, source_id: UUID, events: int, dropped: int = 0) -> None:
+        """A delivery was stored, but for what limits left out of it."""
         tally = self._tally(source_id)
+        tally.items_dropped += dropped
         tally.polls += 1
         tally.items_seen += events
         tally.failures, tally.error = 0, None

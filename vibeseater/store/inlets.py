@@ -20,11 +20,13 @@ __all__ = ["Inlet", "Tally", "add_tallies", "find_inlet"]
 _FIND = """
 SELECT so.id, so.type, so.config, coalesce(ss.paused, false) AS paused,
        coalesce(array_agg(st.id ORDER BY ts.attached_at, st.id) FILTER (WHERE st.status = 'live'), '{}') AS live,
+       coalesce(array_agg(st.id) FILTER (WHERE st.status = 'live' AND sl.stream_id IS NOT NULL), '{}') AS limited,
        coalesce(array_agg(DISTINCT st.status) FILTER (WHERE st.id IS NOT NULL), '{}') AS statuses
 FROM sources so
 LEFT JOIN source_state ss ON ss.source_id = so.id
 LEFT JOIN stream_sources ts ON ts.source_id = so.id
 LEFT JOIN streams st ON st.id = ts.stream_id
+LEFT JOIN stream_limits sl ON sl.stream_id = st.id
 WHERE so.id = $1
 GROUP BY so.id, ss.paused
 """
@@ -32,17 +34,19 @@ GROUP BY so.id, ss.paused
 # add: figures counted up; the error is that of the last delivery, or none. A source that was deleted is passed over.
 _ADD = """
 INSERT INTO source_state AS ss
-    (source_id, polls, items_seen, items_rejected, failures, last_run_at, last_error, last_error_at)
-SELECT so.id, new.polls, new.items_seen, new.items_rejected, new.failures, clock_timestamp(), new.error,
-       CASE WHEN new.error IS NOT NULL THEN clock_timestamp() END
-FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::integer[], $6::text[])
-     AS new (source_id, polls, items_seen, items_rejected, failures, error)
+    (source_id, polls, items_seen, items_rejected, items_dropped, failures, last_run_at, last_error,
+     last_error_at)
+SELECT so.id, new.polls, new.items_seen, new.items_rejected, new.items_dropped, new.failures, clock_timestamp(),
+       new.error, CASE WHEN new.error IS NOT NULL THEN clock_timestamp() END
+FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::integer[], $7::text[])
+     AS new (source_id, polls, items_seen, items_rejected, items_dropped, failures, error)
 JOIN sources so ON so.id = new.source_id
 ORDER BY so.id
 ON CONFLICT (source_id) DO UPDATE SET
     polls = ss.polls + excluded.polls,
     items_seen = ss.items_seen + excluded.items_seen,
     items_rejected = ss.items_rejected + excluded.items_rejected,
+    items_dropped = ss.items_dropped + excluded.items_dropped,
     failures = CASE WHEN excluded.last_error IS NULL THEN 0 ELSE ss.failures + excluded.failures END,
     last_run_at = excluded.last_run_at,
     last_error = excluded.last_error,
@@ -55,6 +59,7 @@ class Inlet(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         live: the ids of its streams that are live.
+        limited: those of them that have a limit.
         statuses: what its streams are meant to do, each once; empty where it is attached to none.
         paused: whether it was paused by itself.
     """
@@ -63,6 +68,7 @@ class Inlet(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     config: dict[str, Any]
     live: tuple[UUID, ...]
+    limited: tuple[UUID, ...]
     statuses: frozenset[StreamStatus]
     paused: bool
 
@@ -73,6 +79,7 @@ class Tally(msgspec.Struct, kw_only=True):
     polls: int = 0
     items_seen: int = 0
     items_rejected: int = 0
+    items_dropped: int = 0
     failures: int = 0
     error: str | None = None
 
@@ -87,6 +94,7 @@ async def find_inlet(pool: Pool, source_id: UUID) -> Inlet | None:
         type=row["type"],
         config=row["config"],
         live=tuple(row["live"]),
+        limited=tuple(row["limited"]),
         statuses=frozenset(row["statuses"]),
         paused=row["paused"],
     )
