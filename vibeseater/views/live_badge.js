@@ -17,18 +17,29 @@ export function render({model}) {
   model.on("recording", mark)
   mark()
   let last = Date.now()
+  let looked = Date.now()   // when this script ran last: a page that was frozen did not miss a beat, it slept
+  let line = "open"         // the page's connection, as the lifeline tells it
   function show() {
-    const lost = model.beat > 0 && Date.now() - last > model.patience * 1000
-    const state = lost ? "STALE" : model.state
+    const silent = Date.now() - last > model.patience * 1000
+    const state = line === "gone" ? "STALE" : line === "lost" ? "RECONNECTING" : model.beat > 0 && silent ? "STALE" : model.state
     if (badge.dataset.state === state) return
     badge.dataset.state = state
     text.textContent = state
     badge.title = model.meanings[state] ?? ""
   }
-  model.on("beat", () => { last = Date.now(); show() })
+  function look() {
+    const now = Date.now()
+    // Just woken: what is under way gets two seconds to arrive.
+    if (now - looked > 4000) last = Math.max(last, now - (model.patience - 2) * 1000)
+    looked = now
+    if (!document.hidden) show()
+  }
+  const onLine = (event) => { line = event.detail; if (line === "open") last = Date.now(); show() }
+  model.on("beat", () => { last = looked = Date.now(); show() })
   model.on("state", show)
-  const timer = setInterval(show, 1000)
-  model.on("remove", () => clearInterval(timer))
+  addEventListener("vibeseater:connection", onLine)
+  const timer = setInterval(look, 1000)
+  model.on("remove", () => { clearInterval(timer); removeEventListener("vibeseater:connection", onLine) })
   show()
   return root
 }

@@ -93,6 +93,7 @@ def page(title: str, make: Body) -> Any:
             )
         body[:] = [content]
 
+    pn.config.reconnect = True  # of this session; a page that was cut off shows what its session has
     pn.state.onload(fill)
     before = _busy_watchers()
     made = pmui.Page(

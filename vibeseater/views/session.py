@@ -31,6 +31,9 @@ _log = logging.getLogger(__name__)
 GATHER_SECONDS = 0.04
 """The least time between two draws: what comes within it is drawn together."""
 
+_BURST_SECONDS = 0.25  # the same while rows come faster than anybody can follow: four calm steps a second
+_BURST_RATE = 400.0  # rows per second
+
 _RETRY_SECONDS = 2.0
 _FIRST_SECONDS = WINDOWS[0].seconds + 30  # of the past, read at once: the plot's first span, and some to spare
 
@@ -74,6 +77,7 @@ class StreamSession:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._filled_to: float | None = None  # seconds since 1970: what is older is not in the plot yet
         state.param.watch(self._on_filter, "source")
+        state.param.watch(self._on_sleep, "asleep")
         state.param.watch(self._on_window, "window")
 
     @property
@@ -173,13 +177,16 @@ class StreamSession:
         self._dirty.set()
 
     async def draw(self) -> None:
-        """Draw what was taken."""
+        """Draw what was taken; a browser that sleeps is sent nothing."""
         self._dirty.clear()
-        await self._present(self.state.draw)
+        if not self.state.asleep:
+            await self._present(self.state.draw)
 
     async def age(self) -> None:
         """The tick of the second: status, names of new sources, rate, badge."""
         state, feed = self.state, self._feed
+        if state.asleep:
+            return
         stream = sources = troubles = None
         try:
             stream, sources, troubles = await stream_now(self.seater, self.stream.id)
@@ -204,6 +211,10 @@ class StreamSession:
     def _on_filter(self, *_: Any) -> None:
         if self._task is not None and not self._closed:
             self.spawn(self._reload(self.state.source))
+
+    def _on_sleep(self, *_: Any) -> None:
+        if not self.state.asleep:
+            self._dirty.set()
 
     def _on_window(self, *_: Any) -> None:
         if self._filled_to is not None and self.state.window != WINDOWS[0] and not self._closed:
@@ -285,16 +296,19 @@ async def _follow(ref: weakref.ref[StreamSession], feed: Feed) -> None:
 
 
 async def _draw(ref: weakref.ref[StreamSession]) -> None:
+    drawn_at = 0.0
     while (session := ref()) is not None:
-        dirty = session._dirty
+        dirty, before = session._dirty, session.state.matched
         del session
         await dirty.wait()
         session = ref()
         if session is None:
             return
         await _guarded(session, session.draw)
+        rate = (session.state.matched - before) / max(time.monotonic() - drawn_at, GATHER_SECONDS)
+        drawn_at = time.monotonic()
         del session
-        await asyncio.sleep(GATHER_SECONDS)
+        await asyncio.sleep(_BURST_SECONDS if rate > _BURST_RATE else GATHER_SECONDS)
 
 
 async def _age(ref: weakref.ref[StreamSession]) -> None:

@@ -9,6 +9,7 @@ from panel.custom import JSComponent
 from panel.viewable import Viewer
 
 from vibeseater.views import component, timetext
+from vibeseater.views.delivery import LATE_SECONDS
 from vibeseater.views.state import StreamState
 
 __all__ = ["Statistics"]
@@ -18,6 +19,7 @@ class FiguresComponent(JSComponent):
     """The browser's half: `figures` are dicts of `key`, `name`, `value`, `note` and `help`, all text."""
 
     figures = param.List([])
+    delivery = param.List([], doc="What the tile that opens shows: dicts of `key`, `name`, `value` and `help`.")
 
     _esm = component.script("statistics")
     _stylesheets: ClassVar[list[str]] = component.styles("statistics")
@@ -25,7 +27,6 @@ class FiguresComponent(JSComponent):
 
 def figures(state: StreamState) -> list[dict[str, str]]:
     """What the tiles say, in order."""
-    skipped = f"{timetext.count(state.skipped)} skipped · {timetext.count(state.refilled)} refilled"
     return [
         {
             "key": "total",
@@ -52,13 +53,55 @@ def figures(state: StreamState) -> list[dict[str, str]]:
             "key": "received",
             "name": "Received here",
             "value": timetext.count(state.delivered),
-            "note": skipped,
-            "help": (
-                "Events that arrived since this view was opened. Skipped: they came faster than rows can be drawn; "
-                "they are stored and counted, only their rows were left out. Refilled: read from the database "
-                "because their live message was late or lost."
-            ),
+            "note": f"{timetext.count(state.skipped)} skipped · {timetext.count(state.refilled)} refilled",
+            "help": "Events that arrived since this view was opened. Open it to see how they came.",
+            "opens": "delivery",
         },
+    ]
+
+
+def delivery(state: StreamState) -> list[dict[str, str]]:
+    """How this view's events came, each figure with what it means."""
+    told = state.delivery
+    figures = [
+        ("received", "Received", state.delivered, "Events that arrived since this view was opened, each once."),
+        (
+            "skipped",
+            "Skipped",
+            state.skipped,
+            "They came faster than rows can be drawn, so that none of theirs was seen as it came. They are stored and "
+            "counted; scroll down to read them.",
+        ),
+        ("gaps", "Gaps", told.gaps, "Stretches that the live messages left out. Each was closed from the database."),
+        (
+            "refilled",
+            "Refilled",
+            state.refilled,
+            "Events that closed those gaps: their live message was lost or late, or none was sent, as for batches.",
+        ),
+        (
+            "late",
+            "Late",
+            told.late,
+            f"Events that were stored more than {LATE_SECONDS:.0f} s after they happened: their source was slow, or "
+            "tells of the past.",
+        ),
+        (
+            "doubles",
+            "Doubled",
+            told.doubles,
+            "Live messages that came again. They were dropped; nothing is shown twice.",
+        ),
+        (
+            "purged",
+            "Purged",
+            told.purged,
+            "Events that were deleted from the database before this view could read them.",
+        ),
+    ]
+    return [
+        {"key": key, "name": name, "value": timetext.count(value), "help": meaning}
+        for key, name, value, meaning in figures
     ]
 
 
@@ -69,13 +112,21 @@ class Statistics(Viewer):
         super().__init__(**params)
         self.state = state
         self._figures = FiguresComponent(
-            figures=figures(state), sizing_mode="stretch_width", css_classes=["vs-statistics"], margin=0
+            figures=figures(state),
+            delivery=delivery(state),
+            sizing_mode="stretch_width",
+            css_classes=["vs-statistics"],
+            margin=0,
         )
         watched = ["total", "rate", "last_event_text", "delivered", "skipped", "refilled", "lag"]
         state.param.watch(self._on_state, watched)
+        state.delivery.param.watch(self._on_delivery, ["gaps", "late", "doubles", "purged"])
 
     def _on_state(self, *_: Any) -> None:
-        self._figures.figures = figures(self.state)
+        self._figures.param.update(figures=figures(self.state), delivery=delivery(self.state))
+
+    def _on_delivery(self, *_: Any) -> None:
+        self._figures.delivery = delivery(self.state)
 
     def __panel__(self) -> Any:
         return self._figures

@@ -19,6 +19,7 @@ from vibeseater.views.controls import Controls
 from vibeseater.views.event_table import EventTable
 from vibeseater.views.heading import Heading
 from vibeseater.views.history import History
+from vibeseater.views.lifeline import Lifeline
 from vibeseater.views.live_badge import LiveBadge
 from vibeseater.views.notice import Notice
 from vibeseater.views.presenting import Presenter, ensure_extension
@@ -62,6 +63,7 @@ class StreamView(Viewer):
         self.state = StreamState(stream)
         self._presenter = Presenter(document if served else None)
         self.session = StreamSession(seater, stream, self.state, self._presenter, feed)
+        self.lifeline = Lifeline(self.state, self.session.change, whole_page=served, place=str(stream.id))
         self.badge = LiveBadge(self.state)
         self.controls = Controls(self.state, self._act, self.session.spawn)
         self.manager = SourceManager(seater, stream, self._presenter, self.session.spawn)
@@ -102,6 +104,7 @@ class StreamView(Viewer):
         self._begin()
         heading = Heading(text=self.state.param.title, margin=0)
         return layout.sheet(
+            self.lifeline,
             layout.head(heading, self.badge, layout.together(self.manager, self.controls)),
             self.notice,
             self.statistics,

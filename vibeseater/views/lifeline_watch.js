@@ -1,0 +1,59 @@
+// Of the page, not of a view: whether its server is there. A view is drawn anew when the connection comes back; this stays.
+const seen = new Map()        // by place: the total that was last shown, and when
+const connection = {state: "open", reconnect: null, since: 0, beatAt: Date.now(), watched: new WeakSet()}
+const RELOADED = "vibeseater.reloaded"
+
+function tellAll(state) {
+  if (connection.state === state) return
+  connection.state = state
+  connection.since = Date.now()
+  dispatchEvent(new CustomEvent("vibeseater:connection", {detail: state}))
+}
+
+// Not in a circle: a page that was loaded anew a moment ago and fails again waits for the person.
+function reload(byPerson) {
+  try {
+    const last = Number(sessionStorage.getItem(RELOADED) ?? 0)
+    if (!byPerson && Date.now() - last < 30000) return
+    sessionStorage.setItem(RELOADED, String(Date.now()))
+  } catch { if (!byPerson) return }
+  location.reload()
+}
+
+// Whether a page that loads itself would take something from the person: a text that is being written, a place.
+function isBusy() {
+  let at = document.activeElement
+  while (at?.shadowRoot?.activeElement) at = at.shadowRoot.activeElement
+  return Boolean(at?.matches("input, textarea, select, [contenteditable]"))
+}
+
+function watchPage(doc) {
+  if (!doc?.on_event || connection.watched.has(doc)) return
+  connection.watched.add(doc)
+  doc.on_event("connection_lost", (_, event) => {
+    connection.reconnect = () => event.reconnect()
+    tellAll(event.timeout == null ? "gone" : "lost")
+  })
+  doc.on_event("client_reconnected", () => {
+    tellAll("open")
+    const at = Date.now()
+    // A server that has forgotten this page begins a new one, which nobody sees grow.
+    setTimeout(() => { if (connection.beatAt < at && connection.state === "open") reload(false) }, 6000)
+  })
+  const retry = () => {
+    if (document.hidden) return
+    if (connection.state === "lost") connection.reconnect?.()
+  }
+  addEventListener("online", retry)
+  document.addEventListener("visibilitychange", retry)
+  // Lost for good, or for long: when the server answers again, the page is loaded anew.
+  setInterval(async () => {
+    if (connection.state === "open" || document.hidden || Date.now() - connection.since < 4000) return
+    if (connection.state === "lost") connection.reconnect?.()
+    if (connection.state !== "gone" || isBusy()) return
+    try {
+      const answer = await fetch(location.href, {method: "GET", cache: "no-store"})
+      if (answer.ok) reload(false)
+    } catch { /* still away */ }
+  }, 3000)
+}
