@@ -236,6 +236,75 @@ async def test_several_rotations_while_away_lose_nothing(tmp_path: Path, name: s
         assert [item.content["n"] for item in await take(stream, 4)] == [5, 6, 7, 8]
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_the_same_row_in_two_rotated_files_is_two_events(tmp_path: Path, restarted: bool) -> None:
+    """Without an id, a row is its file's: whether the reader sees the rotation or comes back after it; told again after
+    a crash, or read again from the start, it is the same."""
+    path = tmp_path / "log.jsonl"
+    path.write_text('{"title": "started"}\n')
+    found: list[Item] = []
+    cursor: Any = None
+    stream = source(path, follow=True, interval=0.02).stream(None)
+    for turn in range(4):
+        async with asyncio.timeout(10):
+            while len(found) <= turn:
+                batch = await anext(stream)
+                found += batch.items
+                before, cursor = cursor, batch.cursor
+        again = source(path, follow=True, interval=0.02).stream(before)  # as after a crash before the commit
+        assert (await take(again, 1))[0].external_id == found[-1].external_id
+        await again.aclose()
+        if restarted:
+            await stream.aclose()
+        path.rename(tmp_path / f"log.jsonl.{9 - turn}")
+        path.write_text('{"title": "started"}\n')
+        if restarted:
+            stream = source(path, follow=True, interval=0.02).stream(cursor)
+    last = (await take(stream, 1))[0]
+    await stream.aclose()
+    assert len({item.external_id for item in [*found, last]}) == 5
+    afresh = source(path, follow=True).stream(None)
+    assert (await take(afresh, 1))[0].external_id == last.external_id
+    await afresh.aclose()
+
+
+def test_a_file_that_is_cut_and_begins_alike_is_another(tmp_path: Path) -> None:
+    """As `copytruncate` does with a log that always begins with the same line; the cursor counts them."""
+    path = tmp_path / "log.jsonl"
+    path.touch()
+    reader = RecordReader(path, quoted=False, growing=True)
+    seen = []
+    for _ in range(3):
+        path.write_text("started\n")
+        (record,) = reader.read(10)
+        seen.append(reader.identify(record.data or b""))
+        assert reader.identify(b"whatever comes later") == seen[-1]
+        path.write_text("")
+        reader.renew()
+        cursor, opened = reader.cursor, reader
+        reader = RecordReader(path, quoted=False, growing=True, cursor=cursor)  # a restart forgets nothing
+        opened.close()
+    reader.close()
+    assert len(set(seen)) == 3
+
+
+async def test_a_followed_file_that_is_written_anew_as_a_whole_goes_on(tmp_path: Path) -> None:
+    """Exported again with more rows under another inode, as editors and exports do: only what is new comes."""
+    path = tmp_path / "export.csv"
+    path.write_text("a\n1\n2\n")
+    stream = source(path, follow=True, interval=0.02).stream(None)
+    assert [item.content["a"] for item in await take(stream, 2)] == [1, 2]
+    for number in (3, 4):
+        fresh = tmp_path / "fresh"
+        fresh.write_text(path.read_text() + f"{number}\n")
+        fresh.rename(path)
+        assert [item.content["a"] for item in await take(stream, 1)] == [number]
+    fresh.write_text("a\n1\n5\n2\n3\n")  # not what was read
+    fresh.rename(path)
+    assert [item.content["a"] for item in await take(stream, 4)] == [1, 5, 2, 3]
+    await stream.aclose()
+
+
 async def test_a_cursor_goes_on_where_it_was(tmp_path: Path) -> None:
     """What was read is not read again; a file that was replaced is read from its start."""
     path = tmp_path / "a.csv"

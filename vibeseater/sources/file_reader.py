@@ -25,6 +25,7 @@ __all__ = ["FileCursor", "Record", "RecordReader"]
 _BLOCK = 256 * 1024
 _MOST = 1024 * 1024  # bytes of one record
 _ROTATED = re.compile(r"([.\-_]?\d+)[\d.\-_T]*?(?:\.gz)?", re.IGNORECASE)
+_REMEMBERED = 32  # identities of files
 _HEAD = 1024  # bytes by which a file that was written anew in place is told from one that grew
 
 
@@ -36,6 +37,8 @@ class FileCursor(msgspec.Struct, frozen=True, kw_only=True):
         number: records read, the first being 1.
         inode: of the file, by which it is found again when it was renamed.
         head, head_bytes: a hash of the first bytes, and how many they are.
+        identity: what tells this file from the others at the same path; empty until `RecordReader.identify`.
+        begun: how many files were begun under each identity, the last few.
     """
 
     offset: int = 0
@@ -43,6 +46,8 @@ class FileCursor(msgspec.Struct, frozen=True, kw_only=True):
     inode: int = 0
     head: str = ""
     head_bytes: int = 0
+    identity: str = ""
+    begun: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 class Record(NamedTuple):
@@ -68,6 +73,7 @@ class RecordReader:
         self._path, self._quoted, self._growing = path, quoted, growing
         self._file: IO[bytes] | None = None
         self._done: set[int] = set()  # inodes of files that were read, so that none is read twice
+        self._begun: dict[str, int] = {} if cursor is None else dict(cursor.begun)
         self._open(cursor)
 
     def _open(self, cursor: FileCursor | None, path: Path | None = None) -> None:
@@ -85,7 +91,9 @@ class RecordReader:
         self._buffer = b""
         self._skipping = False  # inside of a record that was too long
         self._final = not self._growing  # whether a last line without its end is a record
+        self._identity = ""
         if cursor is not None and cursor.offset:
+            self._identity = cursor.identity
             self._go_to(cursor)
 
     def _find_again(self, cursor: FileCursor) -> tuple[Path, FileCursor | None]:
@@ -125,7 +133,28 @@ class RecordReader:
             inode=self._inode,
             head=self._head.hexdigest()[:32] if self._head_bytes else "",
             head_bytes=self._head_bytes,
+            identity=self._identity,
+            begun=dict(self._begun),
         )
+
+    def identify(self, first: bytes) -> str:
+        """What tells this file from the others that were, or will be, at the same path.
+
+        It is made of the inode, which a rename keeps, and of the file's first record, as inodes are used again and a
+        file may be written anew in place: the same file read again from its start is the same. Where both are as they
+        were (a log that always begins alike, cut in place) the files are counted, in the cursor.
+
+        Args:
+            first: the first record that says something, the first time that it is asked for.
+        """
+        if not self._identity:
+            made = hashlib.sha256(f"{self._inode}:".encode() + first).hexdigest()[:16]
+            number = self._begun.pop(made, 0)
+            self._begun[made] = number + 1
+            for oldest in list(self._begun)[:-_REMEMBERED]:
+                del self._begun[oldest]
+            self._identity = made if number == 0 else f"{made}.{number}"
+        return self._identity
 
     def first_record(self) -> bytes:
         """The first record of the file, wherever the reader stands; empty while there is none."""
@@ -210,13 +239,41 @@ class RecordReader:
             self._final = True
             return True
         finished, last_written = self.cursor, self._last_written()
+        replaced = found.st_ino != self._inode and not self._is_beside() and self._goes_on_in(self._path)
         self.close()
         following = self._following(last_written)
         if following is None:
-            self._open(None)
+            # What took the place of a file that is nowhere any more, and holds what was read of it, is that file.
+            self._open(finished if replaced else None)
         else:  # where the old one was copied and then cut, the copy may hold what was not read of it yet
             self._open(finished if _same_head(following, finished) else None, following)
         return True
+
+    def _is_beside(self) -> bool:
+        """Whether the file that was read is still there, under another name."""
+        for path in self._path.parent.glob(f"{_escaped(self._path.name)}?*"):
+            try:
+                if path.stat().st_ino == self._inode:
+                    return True
+            except OSError:
+                continue
+        return False
+
+    def _goes_on_in(self, path: Path) -> bool:
+        """Whether another file holds what was read of this one: its head, and what lies before the place reached."""
+        begin = max(0, self._offset - _BLOCK)
+        try:
+            with path.open("rb") as other:
+                mine, theirs = (
+                    os.pread(file.fileno(), self._offset - begin, begin) for file in (self._open_file(), other)
+                )
+        except OSError:
+            return False
+        return mine == theirs and _same_head(path, self.cursor)
+
+    def _open_file(self) -> IO[bytes]:
+        assert self._file is not None
+        return self._file
 
     def _older_ones(self) -> list[Path]:
         """What rotation made of former files, oldest first: `name.2`, `name.1`, `name-20261124`, each perhaps `.gz`."""

@@ -3,7 +3,8 @@
 It owns what a row becomes. The file itself (growing, rotated, compressed) is `file_reader`'s.
 
 Rows become events in the file's order. Without an `id`, a row's id is its number and a hash of it: the same file read
-again brings nothing twice, and two rows that say the same are two events.
+again brings nothing twice, and two rows that say the same are two events. Where a file is followed, the file's identity
+is part of it, so that rows of two files of a rotation that say the same are two as well.
 """
 
 from __future__ import annotations
@@ -261,7 +262,9 @@ class Rows:
 
     def _id(self, content: Mapping[str, Any], record: Record) -> str:
         if self._config.id is None:
-            return f"{record.number}:{stable_id((record.data or b'').decode('latin-1').strip())[7:31]}"
+            data = record.data or b""
+            row = f"{record.number}:{stable_id(data.decode('latin-1').strip())[7:31]}"
+            return f"{self._reader.identify(data.strip())}:{row}" if self._config.follow else row
         return clip_id(self._filled_in(self._config.id, content, "id"))
 
     def _time(self, content: Mapping[str, Any]) -> Any:
