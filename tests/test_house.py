@@ -28,6 +28,7 @@ STOREYS = (
     {"inputs", "rates", "waking", "wire"},
     {"filters"},
     {"analytics", "embedded", "store", "broadcast"},
+    {"archive"},
     {"feeds", "sources"},
     {"streaming"},
     {"seater"},

@@ -14,6 +14,8 @@
     │   └── PositionAheadError           since= lies beyond what PostgreSQL holds
     ├── SourceError                      a source could not be read
     │   └── FetchError                   an HTTP request failed, or its answer is unusable
+    ├── ArchiveError                     an archive can't be written, read or trusted
+    │   └── PurgedError                  what is asked for was purged without an archive
     ├── ClosedError (RuntimeError)       used after close(), or before it was opened
     └── WrongLoopError (RuntimeError)    used from another event loop or thread
 
@@ -25,6 +27,7 @@ from __future__ import annotations
 from typing import Any
 
 __all__ = [
+    "ArchiveError",
     "ClosedError",
     "EmbeddedServerError",
     "FeedError",
@@ -33,6 +36,7 @@ __all__ = [
     "MigrationError",
     "NotFoundError",
     "PositionAheadError",
+    "PurgedError",
     "ServerError",
     "SettingsError",
     "SourceError",
@@ -137,6 +141,14 @@ class FetchError(SourceError):
     def __init__(self, message: str, *, url: str, status: int | None = None, retry_after: float | None = None) -> None:
         self.url, self.status, self.retry_after = url, status, retry_after
         super().__init__(message)
+
+
+class ArchiveError(VibeSeaterError):
+    """An archive can't be written, read or trusted. Nothing was purged. The message names the file and the cure."""
+
+
+class PurgedError(ArchiveError):
+    """What is asked for was purged without an archive, or its archive is gone. The message says which positions."""
 
 
 class ClosedError(VibeSeaterError, RuntimeError):

@@ -18,6 +18,7 @@ __all__ = [
     "EventBatch",
     "FeedStats",
     "MatchCount",
+    "Record",
     "Source",
     "SourceStatistics",
     "Statistics",
@@ -28,7 +29,7 @@ __all__ = [
 StreamStatus = Literal["idle", "live", "paused", "stopped"]
 
 
-class _Record(msgspec.Struct, frozen=True, kw_only=True):
+class Record(msgspec.Struct, frozen=True, kw_only=True):
     """A struct that can also be read like a mapping, so that `dict(record)` and `record["title"]` work."""
 
     def keys(self) -> tuple[str, ...]:
@@ -40,11 +41,16 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True):
             return getattr(self, field)
         raise KeyError(field)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The record as plain JSON-compatible values."""
+        made: dict[str, Any] = msgspec.to_builtins(self)
+        return made
+
     def _repr_html_(self) -> str:
         return html.card(type(self).__name__, {field: getattr(self, field) for field in self.__struct_fields__})
 
 
-class Stream(_Record, frozen=True, kw_only=True):
+class Stream(Record, frozen=True, kw_only=True):
     """Something that is being watched: a debate, a match, a launch, a flight day.
 
     Attributes:
@@ -72,7 +78,7 @@ class Stream(_Record, frozen=True, kw_only=True):
         return stream_topic(self.id)
 
 
-class Source(_Record, frozen=True, kw_only=True):
+class Source(Record, frozen=True, kw_only=True):
     """Where events come from: an RSS feed, a JSON API, a file.
 
     Attributes:
@@ -156,7 +162,7 @@ class EventBatch(list[Event]):
         self.created = created
 
 
-class SourceStatistics(_Record, frozen=True, kw_only=True):
+class SourceStatistics(Record, frozen=True, kw_only=True):
     """A source's share of a stream. `source_id` is None for events that have no source."""
 
     source_id: UUID | None
@@ -166,7 +172,7 @@ class SourceStatistics(_Record, frozen=True, kw_only=True):
     last_event_at: datetime | None
 
 
-class Statistics(_Record, frozen=True, kw_only=True):
+class Statistics(Record, frozen=True, kw_only=True):
     """A stream at a glance. It costs the same at a thousand events and at a billion.
 
     Attributes:

@@ -12,6 +12,8 @@ from typing import Any, Self
 import msgspec
 
 from vibeseater import embedded, html
+from vibeseater.archive.archives import Archives
+from vibeseater.archive.reader import ArchiveReader
 from vibeseater.broadcast.connection import Redis, RedisCluster, check_server, make_client
 from vibeseater.broadcast.hub import Hub
 from vibeseater.broadcast.link import make_listener
@@ -43,6 +45,7 @@ class VibeSeater:
         sources: the same for sources, and their tie to streams.
         events: create events, read them, count them.
         streaming: start, pause, resume, stop ingestion.
+        archive: archive and purge streams, and say what is kept of them.
         hub: the one Redis listener of this process.
         publisher: what sends this process's events to Redis.
         pool: the connections to PostgreSQL.
@@ -59,6 +62,7 @@ class VibeSeater:
     sources: Sources
     events: EventLog
     streaming: Streaming
+    archive: Archives
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -105,7 +109,9 @@ class VibeSeater:
         )
         closing.push_async_callback(self.hub.close)
         self.streams = StreamStore(self.pool)
-        self.events = EventLog(self.pool, self.publisher)
+        reader = ArchiveReader(self.pool)
+        self.archive = Archives(self.pool, self.streams, reader)
+        self.events = EventLog(self.pool, self.publisher, reader)
         closing.push_async_callback(self.events.close)
         check_config = partial(validate_config, allow_private_urls=settings.allow_private_urls)
         self.sources = Sources(self.pool, self.streams, check_config, settings.max_content_bytes, events=self.events)
@@ -155,7 +161,7 @@ class VibeSeater:
             speed: how many times faster than life, 0.1 to 1000, or `float("inf")`.
         """
         self._check_open()
-        return ReplayFeed(self.pool, to_topic(what), start, end, speed)
+        return ReplayFeed(self.pool, to_topic(what), start, end, speed, self.archive.reader)
 
     def _check_open(self) -> None:
         if self._closed or not hasattr(self, "hub"):

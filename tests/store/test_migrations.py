@@ -17,6 +17,7 @@ from vibeseater.store import migrate
 from vibeseater.store.pool import Connection, connect
 
 KNOWN = [migration.name for migration in migrate.known_migrations()]
+LAST = migrate.known_migrations()[-1].number
 
 
 @pytest.fixture
@@ -37,22 +38,38 @@ async def applied(connection: Connection) -> list[str]:
     return [row[0] for row in await connection.fetch("SELECT name FROM vibeseater_migrations ORDER BY number")]
 
 
-def test_their_numbers_have_no_gap() -> None:
-    """Migrations are numbered 1, 2, 3 …, each number once."""
+def test_their_numbers_rise() -> None:
+    """Migrations are numbered from 1 on, each number once. A gap is one that is still being worked on."""
     numbers = [migration.number for migration in migrate.known_migrations()]
-    assert numbers == list(range(1, len(numbers) + 1))
+    assert numbers == sorted(set(numbers))
+    assert numbers[0] == 1
     assert all(name.startswith(f"{number:04d}_") for number, name in zip(numbers, KNOWN, strict=True))
 
 
 async def test_from_nothing(connection: Connection) -> None:
     """An empty database gets all of them, once: a second time there is nothing to do."""
-    assert await migrate.state(connection) == (0, len(KNOWN))
+    assert await migrate.state(connection) == (0, LAST)
     assert await tables(connection) == set()
     assert [migration.name for migration in await migrate.apply(connection)] == KNOWN
     assert {"streams", "sources", "events", "vibeseater_migrations"} <= await tables(connection)
-    assert await migrate.state(connection) == (len(KNOWN), len(KNOWN))
+    assert await migrate.state(connection) == (LAST, LAST)
     assert await migrate.apply(connection) == []
     assert await applied(connection) == KNOWN
+
+
+async def test_one_that_comes_late_is_applied(connection: Connection) -> None:
+    """What was worked on side by side may be finished in another order: a number is applied, not a highest one."""
+    await migrate.apply(connection)
+    late = migrate.known_migrations()[-2]
+    await connection.execute("DELETE FROM vibeseater_migrations WHERE number = $1", late.number)
+    with pytest.MonkeyPatch.context() as patch:
+        known = [
+            migrate.Migration(one.number, one.name, "SELECT 1" if one.number == late.number else one.sql)
+            for one in migrate.known_migrations()
+        ]
+        patch.setattr(migrate, "known_migrations", lambda: known)
+        assert [migration.name for migration in await migrate.apply(connection)] == [late.name]
+        assert await migrate.apply(connection) == []
 
 
 async def test_connecting_migrates(empty_database_url: str, redis_url: str) -> None:
@@ -115,7 +132,7 @@ async def test_a_migration_that_fails_half_way_leaves_nothing(connection: Connec
 
 async def test_migrations_before_a_failing_one_stay(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each migration is a transaction of its own: a later one that fails takes no earlier one with it."""
-    broken = migrate.Migration(len(KNOWN) + 1, "broken", "CREATE TABLE half_made (x integer); SELECT 1 / 0;")
+    broken = migrate.Migration(LAST + 1, "broken", "CREATE TABLE half_made (x integer); SELECT 1 / 0;")
     all_and_one = [*migrate.known_migrations(), broken]
     monkeypatch.setattr(migrate, "known_migrations", lambda: all_and_one)
     with pytest.raises(MigrationError, match="division by zero"):

@@ -12,6 +12,7 @@ from vibeseater.errors import ClosedError, InputError, NotFoundError
 from vibeseater.feeds.base import Feed, FeedState
 from vibeseater.inputs import check_time
 from vibeseater.models import Event
+from vibeseater.store.cold import Cold
 from vibeseater.store.pool import Pool
 from vibeseater.store.positions import counters
 from vibeseater.store.window import bounds, read_window
@@ -27,10 +28,17 @@ class ReplayFeed(Feed):
     """A past window, played back. Made by `seater.replay`; views take it as they take a live feed."""
 
     def __init__(
-        self, pool: Pool, topic: Topic, start: datetime | str | None, end: datetime | str | None, speed: float
+        self,
+        pool: Pool,
+        topic: Topic,
+        start: datetime | str | None,
+        end: datetime | str | None,
+        speed: float,
+        cold: Cold | None = None,
     ) -> None:
         super().__init__(topic)
         self._pool = pool
+        self._cold = cold
         self._bounds = (
             None if start is None else check_time("start", start),
             None if end is None else check_time("end", end),
@@ -91,7 +99,7 @@ class ReplayFeed(Feed):
         first, last = self._bounds
         if first is None or last is None:
             now = datetime.now(UTC)
-            found = await bounds(self._pool, self.topic) or (now, now)
+            found = await bounds(self._pool, self.topic, self._cold) or (now, now)
             first, last = first or found[0], last or found[1]
         self.start_time, self.end_time = first, max(first, last)
         self._state = "playing"
@@ -178,7 +186,7 @@ class ReplayFeed(Feed):
 
     async def _read_page(self) -> None:
         generation = self._generation
-        events = await read_window(self._pool, self.topic, self._read_from, self.end_time, PAGE)
+        events = await read_window(self._pool, self.topic, self._read_from, self.end_time, PAGE, self._cold)
         if generation != self._generation:
             return
         self._ahead.extend(events)

@@ -7,13 +7,16 @@ PostgreSQL's binary arrays, which numpy reads as they are, and all JSON of a pag
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import asyncpg
 import msgspec
 
 from vibeseater.errors import ServerError
+from vibeseater.filters import EventFilter
+from vibeseater.store.cold import HOT, Cold, Span
+from vibeseater.store.conditions import Conditions
 from vibeseater.store.pool import Pool
 
 if TYPE_CHECKING:
@@ -37,8 +40,11 @@ _QUERY = """
 SELECT array_agg(e.id::text), array_send(array_agg(e.stream_seq)), array_send(array_agg(coalesce(e.source_seq, 0))),
        array_agg(e.source_id::text), array_agg(e.event_type), array_send(array_agg(e.occurred_at)),
        array_send(array_agg(e.inserted_at)), array_agg(e.external_id),
-       '[' || string_agg(e.content::text, ',') || ']', '[' || string_agg(e.metadata::text, ',') || ']'
-FROM (SELECT * FROM events e WHERE {where} AND e.stream_seq > ${after} ORDER BY e.stream_seq LIMIT ${limit}) e
+       '[' || string_agg(e.content::text, ',') || ']', '[' || string_agg(e.metadata::text, ',') || ']',
+       coalesce((SELECT m.purged_seq FROM archive_marks m WHERE m.stream_id = $1), 0)
+FROM (
+    SELECT * FROM events e WHERE {where} AND {hot} AND e.stream_seq > ${after} ORDER BY e.stream_seq LIMIT ${limit}
+) e
 """
 
 _decode = msgspec.json.Decoder(list[dict[str, Any]]).decode
@@ -60,16 +66,26 @@ class Columns(NamedTuple):
 
 
 async def read_columns(
-    pool: Pool, where: str, parameters: Sequence[Any], limit: int | None = None
+    pool: Pool,
+    conditions: Conditions,
+    limit: int | None = None,
+    cold: Cold | None = None,
+    wanted: EventFilter | None = None,
 ) -> AsyncIterator[Columns]:
-    """The events for which a condition on `e` holds, oldest first, at most `limit`; none is an empty page.
+    """A stream's events for which a condition on `e` holds, oldest first, at most `limit`; no page is empty.
 
     While a page is used, the next one is read.
+
+    Args:
+        conditions: their first parameter is the stream's id.
+        cold: where purged events are; `wanted` says the same of them as `conditions`.
     """
-    query = _QUERY.format(where=where, after=len(parameters) + 1, limit=len(parameters) + 2)
-    position, rows, left = 0, FIRST_PAGE, limit
+    parameters = tuple(conditions.parameters)
+    query = _QUERY.format(where=conditions, hot=HOT["stream"], after=len(parameters) + 1, limit=len(parameters) + 2)
+    position, rows, left, size = 0, FIRST_PAGE, limit, 0
 
     def ask() -> asyncio.Task[asyncpg.Record | None]:
+        nonlocal size
         size = rows if left is None else min(rows, left)
         return asyncio.create_task(pool.fetchrow(query, *parameters, position, size))
 
@@ -84,20 +100,28 @@ async def read_columns(
                 rows = max(1, rows // 10)
                 reading = ask()
                 continue
-            if row is None or row[0] is None:
+            assert row is not None
+            if cold is not None and row[10] > position:
+                # What was purged of what is still to be read, by the very snapshot in which the page was read.
+                async for page in cold.columns(parameters[0], Span(position, row[10], wanted or EventFilter())):
+                    yield page if left is None else _first(page, left)
+                    if left is not None and (left := left - len(page.id)) <= 0:
+                        return
+            if row[0] is None:
                 return
             positions = _integers(row[1])
             position = int(positions[-1])
-            asked = rows if left is None else min(rows, left)
+            asked = size
+            room = left
             if left is not None:
-                left -= len(positions)
+                left = max(0, left - len(positions))
             average = (len(row[8]) + len(row[9])) // len(positions)
             rows = max(1, min(LARGEST_PAGE, rows * 5, PAGE_BYTES // average))
             more = len(positions) == asked and left != 0
             if more:
                 reading = ask()
                 await asyncio.sleep(0)  # it is sent, and PostgreSQL is at work while this page is decoded
-            yield _columns(row, positions)
+            yield _first(_columns(row, positions), room)
             if not more:
                 return
     finally:
@@ -122,6 +146,11 @@ def _columns(row: asyncpg.Record, positions: Integers) -> Columns:
         content=_decode(row[8]),
         metadata=_decode(row[9]),
     )
+
+
+def _first(page: Columns, limit: int | None) -> Columns:
+    """The first rows of a page."""
+    return page if limit is None or len(page.id) <= limit else Columns._make(column[:limit] for column in page)
 
 
 _EPOCH = 946_684_800_000_000  # microseconds from 1970 to 2000, where PostgreSQL's times begin

@@ -17,7 +17,7 @@ from vibeseater.store.insertion import insert_many, insert_one
 from vibeseater.store.pool import Connection
 from vibeseater.store.rows import find_by_keys, key_of, missing_parents
 
-__all__ = ["AnswerLostError", "Outcome", "Within", "commit_batch", "commit_group", "gone"]
+__all__ = ["AnswerLostError", "Commit", "Outcome", "Within", "commit_batch", "commit_group", "gone"]
 
 Outcome = Event | InputError
 """What became of a draft: the event (new, or the one stored before under its external_id), or why it was refused."""

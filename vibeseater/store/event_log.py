@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from vibeseater import telemetry
-from vibeseater.errors import InputError
+from vibeseater.errors import InputError, NotFoundError
 from vibeseater.filters import Several, Sources, event_filter
 from vibeseater.inputs import EventDraft, check_limit, draft_event, to_id
 from vibeseater.models import Event, EventBatch, Source, Stream
 from vibeseater.store.batch import write_batch
+from vibeseater.store.cold import Cold, find_archived
 from vibeseater.store.columns import read_columns
-from vibeseater.store.commit import Within
+from vibeseater.store.commit import Commit, Outcome, Within, gone
 from vibeseater.store.dataframe import to_frame
 from vibeseater.store.drafts import Drafts
 from vibeseater.store.pool import Pool
 from vibeseater.store.reads import EventReads
+from vibeseater.store.rows import key_of
 from vibeseater.store.searching import filtered
 from vibeseater.store.statistics import EventStatistics
 from vibeseater.store.writer import Writer
@@ -46,9 +48,9 @@ class Publish(Protocol):
 class EventLog(EventReads, EventStatistics):
     """`seater.events`: create events, read them, count them."""
 
-    def __init__(self, pool: Pool, publisher: Publish) -> None:
-        EventReads.__init__(self, pool)
-        EventStatistics.__init__(self, pool)
+    def __init__(self, pool: Pool, publisher: Publish, cold: Cold | None = None) -> None:
+        EventReads.__init__(self, pool, cold)
+        EventStatistics.__init__(self, pool, cold)
         self._publisher = publisher
         self._max_bytes = pool.settings.max_content_bytes
         self._writer = Writer(pool.settings, self._committed)
@@ -94,7 +96,10 @@ class EventLog(EventReads, EventStatistics):
             },
             max_bytes=self._max_bytes,
         )
-        return await self._writer.write(draft)
+        try:
+            return await self._writer.write(draft)
+        except NotFoundError as error:
+            return await self._stored_before(draft, error)
 
     async def store_draft(self, draft: EventDraft) -> tuple[Event, bool]:
         """As `create_event`, for what was checked before; tells too whether the event is new.
@@ -102,7 +107,10 @@ class EventLog(EventReads, EventStatistics):
         Raises:
             NotFoundError, UnreachableError: as there.
         """
-        event = await self._writer.write(draft)
+        try:
+            event = await self._writer.write(draft)
+        except NotFoundError as error:
+            event = await self._stored_before(draft, error)
         return event, event.id == draft.id
 
     async def create_events_batch(self, items: Iterable[Mapping[str, Any]], broadcast: bool = False) -> EventBatch:
@@ -128,7 +136,7 @@ class EventLog(EventReads, EventStatistics):
         if not drafts:
             return EventBatch([], 0)
         started = perf_counter()
-        commit = await write_batch(self._pool, drafts)
+        commit = await self._write_batch(drafts)
         telemetry.execute(
             ("vibeseater", "events", "batch_created"),
             {"count": len(commit.created), "duration": perf_counter() - started},
@@ -167,6 +175,38 @@ class EventLog(EventReads, EventStatistics):
             await self._publisher.publish_paced(commit.created)
         return len(commit.created)
 
+    async def _write_batch(self, drafts: Drafts) -> Commit:
+        """As `write_batch`; an external_id whose event was purged is answered from the archive."""
+        try:
+            return await write_batch(self._pool, drafts)
+        except NotFoundError as error:
+            if self._cold is None or not error.field.endswith(".external_id"):
+                raise
+            archived = await find_archived(self._pool, self._cold, drafts)
+            if not archived:
+                raise
+            # Nothing was stored. What is archived is known now; of the rest, none may be gone.
+            for index, draft in enumerate(drafts):
+                if draft.external_id is not None and archived.get(key_of(draft), draft) is None:
+                    refusal = gone(draft)
+                    raise NotFoundError(
+                        f"items[{index}].external_id", refusal.value, refusal.problem, refusal.cure
+                    ) from None
+            commit = await write_batch(self._pool, drafts, gone_is_fine=True)
+            outcomes: list[Outcome] = [
+                archived.get(key_of(draft)) or outcome if isinstance(outcome, InputError) else outcome
+                for draft, outcome in zip(drafts, commit.outcomes, strict=True)
+            ]
+            return Commit(outcomes, commit.created)
+
+    async def _stored_before(self, draft: EventDraft, error: NotFoundError) -> Event:
+        """The archived event of a draft whose external_id is known, and whose event was purged."""
+        if self._cold is not None and error.field == "external_id":
+            found = (await find_archived(self._pool, self._cold, [draft])).get(key_of(draft))
+            if found is not None:
+                return found
+        raise error
+
     async def to_dataframe(
         self,
         stream: Stream | UUID | str,
@@ -187,7 +227,7 @@ class EventLog(EventReads, EventStatistics):
         stream_id = to_id("stream", stream)
         wanted = event_filter(source=source, event_type=event_type, search=search, where=where, start=start, end=end)
         made = await filtered(self._pool, Topic("stream", stream_id), wanted)
-        pages = [page async for page in read_columns(self._pool, str(made), made.parameters, limit)]
+        pages = [page async for page in read_columns(self._pool, made, limit, self._cold, wanted)]
         if not pages:
             await self.list_events(stream_id, limit=1)  # tells of a stream that is not there
         return to_frame(stream_id, pages)

@@ -13,7 +13,7 @@ import msgspec
 from vibeseater.errors import NotFoundError
 from vibeseater.store.pool import Connection, Pool
 
-__all__ = ["EventTypes", "event_types"]
+__all__ = ["EventTypes", "event_types", "note_types"]
 
 _NOTED_EVERY = 1000  # events that are counted anew by each who asks, before they are noted
 
@@ -56,6 +56,16 @@ async def event_types(pool: Pool, stream_id: UUID) -> EventTypes:
         elif counter > counted:
             await _add(connection, stream_id, counted, counter, totals)
     return EventTypes(counter, dict(sorted(totals.items(), key=lambda item: (-item[1], item[0]))))
+
+
+async def note_types(connection: Connection, stream_id: UUID) -> None:
+    """Count all that there is and note it: done before events are purged, which could not be counted afterwards."""
+    async with connection.transaction():
+        await connection.execute(_BEGIN, stream_id)
+        await connection.execute(_LOCK, stream_id)
+        counter, counted, totals = await _known(connection, stream_id)
+        await _add(connection, stream_id, counted, counter, totals)
+        await connection.execute(_NOTE, stream_id, counter, msgspec.json.encode(totals))
 
 
 async def _known(connection: Connection, stream_id: UUID) -> tuple[int, int, dict[str, int]]:

@@ -74,7 +74,7 @@ async def apply(connection: Connection, timeout: float | None = None) -> list[Mi
     """
     before = await state(connection, timeout)
     _check_not_newer(before)
-    if before.applied == before.known:
+    if not await _missing(connection, before, timeout):
         return []
     await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
     try:
@@ -94,7 +94,7 @@ async def _apply_locked(connection: Connection) -> list[Migration]:
     await connection.execute(_TABLE)
     now = await state(connection)  # another process may have been quicker
     _check_not_newer(now)
-    missing = [item for item in known_migrations() if item.number > now.applied]
+    missing = await _missing(connection, now)
     for item in missing:
         async with connection.transaction():
             await connection.execute(item.sql)
@@ -104,6 +104,14 @@ async def _apply_locked(connection: Connection) -> list[Migration]:
                 "INSERT INTO vibeseater_migrations (number, name) VALUES ($1, $2)", item.number, item.name
             )
     return missing
+
+
+async def _missing(connection: Connection, found: State, timeout: float | None = None) -> list[Migration]:
+    """What was not applied yet. By number, not by the highest: what was worked on side by side may come late."""
+    if not found.applied:
+        return known_migrations()
+    applied = {row[0] for row in await connection.fetch("SELECT number FROM vibeseater_migrations", timeout=timeout)}
+    return [item for item in known_migrations() if item.number not in applied]
 
 
 def _check_not_newer(found: State) -> None:

@@ -11,6 +11,7 @@ from vibeseater.errors import InputError, NotFoundError
 from vibeseater.filters import NO_SOURCE, EventFilter, Several, Sources, event_filter
 from vibeseater.inputs import check_limit, check_position, duration, to_id
 from vibeseater.models import Event, MatchCount, Source, Stream
+from vibeseater.store.cold import Cold, Span, by_position, joined
 from vibeseater.store.event_types import EventTypes, event_types
 from vibeseater.store.pool import Pool
 from vibeseater.store.positions import position_at
@@ -39,8 +40,9 @@ SELECT EXISTS (SELECT FROM sources WHERE id = $1) OR EXISTS (SELECT FROM events 
 class EventReads:
     """The reading half of `seater.events`."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, cold: Cold | None = None) -> None:
         self._pool = pool
+        self._cold = cold
 
     async def get_event(self, event_id: UUID | str) -> Event:
         """The event of that id.
@@ -48,8 +50,11 @@ class EventReads:
         Raises:
             NotFoundError: there is none.
         """
-        row = await self._pool.fetchrow(_BY_ID, to_id("event_id", event_id))
+        wanted = to_id("event_id", event_id)
+        row = await self._pool.fetchrow(_BY_ID, wanted)
         if row is None:
+            if self._cold is not None and (archived := (await self._cold.find([wanted])).get(wanted)) is not None:
+                return archived
             raise NotFoundError("event_id", str(event_id), "no such event", "It may have been purged; look for others")
         return to_event(row)
 
@@ -144,7 +149,7 @@ class EventReads:
         """As `count_events`, for a filter that was made before."""
         topic = Topic("stream", to_id("stream", stream))
         page = _page(after, before, MOST_COUNTED + 1, None)
-        number = await count_matching(self._pool, topic, wanted, page)
+        number = await self._count(topic, wanted, page)
         if not number:
             await self._check_exists(topic)
         return MatchCount(number=min(number, MOST_COUNTED), exact=number <= MOST_COUNTED)
@@ -166,7 +171,10 @@ class EventReads:
         """
         stream_id = to_id("stream", stream)
         moment = datetime.now(UTC) - timedelta(seconds=duration("seconds", seconds))
-        position = await position_at(self._pool, Topic("stream", stream_id), moment)
+        topic = Topic("stream", stream_id)
+        position = await position_at(self._pool, topic, moment)
+        if self._cold is not None:
+            position = await self._cold.position_at(topic, moment, position)
         return await self.list_events(
             stream_id,
             source=source,
@@ -214,17 +222,40 @@ class EventReads:
         limit: int,
         order: Order | None,
     ) -> list[Event]:
-        events = await find_page(self._pool, topic, wanted, _page(after, before, limit, order))
+        page = _page(after, before, limit, order)
+        events = await find_page(self._pool, topic, wanted, page)
+        # What was purged of a stream comes before all that was not.
+        if self._cold is not None and not (page.newest_first and topic.kind == "stream" and len(events) == limit):
+            cold = await self._cold.page(topic, _span(page, wanted), newest=page.newest_first, limit=page.limit)
+            events = joined(events, cold, by_position(topic), newest=page.newest_first, limit=page.limit)
         if not events:
             await self._check_exists(topic)
         return events
 
+    async def _count(self, topic: Topic, wanted: EventFilter, page: Page) -> int:
+        if self._cold is None:
+            return await count_matching(self._pool, topic, wanted, page)
+        mark = await self._cold.mark(topic.id)
+        while True:
+            number = await count_matching(self._pool, topic, wanted, page)
+            if mark and number < page.limit:
+                number += await self._cold.count(topic.id, _span(page, wanted), page.limit - number)
+            before, mark = mark, await self._cold.mark(topic.id)
+            if mark == before:  # else some may have been counted twice
+                return number
+
     async def _check_exists(self, topic: Topic) -> None:
         if await self._pool.fetchval(_EXISTS[topic.kind], topic.id):
+            return
+        if topic.kind == "source" and self._cold is not None and await self._cold.has_source(topic.id):
             return
         raise NotFoundError(
             topic.kind, str(topic.id), f"no such {topic.kind}", f"See `await seater.{topic.kind}s.list_{topic.kind}s()`"
         )
+
+
+def _span(page: Page, wanted: EventFilter) -> Span:
+    return Span(page.after, None if page.before is None else page.before - 1, wanted)
 
 
 def _page(after: int | None, before: int | None, limit: int, order: Order | None) -> Page:

@@ -14,7 +14,7 @@ from vibeseater.models import Event
 from vibeseater.store.insertion import NO_SOURCE
 from vibeseater.store.pool import Connection
 
-__all__ = ["COLUMNS", "find_by_ids", "find_by_keys", "missing_parents", "to_event", "to_events"]
+__all__ = ["COLUMNS", "Key", "find_by_ids", "find_by_keys", "key_of", "missing_parents", "to_event", "to_events"]
 
 # JSON is asked for as text: so it goes from asyncpg to msgspec without a call of Python's between, twice an event.
 COLUMNS = (

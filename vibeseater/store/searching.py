@@ -17,6 +17,7 @@ import msgspec
 from vibeseater.errors import InputError, ServerError, in_a_line
 from vibeseater.filters import EventFilter
 from vibeseater.models import Event
+from vibeseater.store.cold import HOT, HOT_LOOSE
 from vibeseater.store.conditions import Conditions, source_topic_word, stream_topic_word
 from vibeseater.store.pool import Pool
 from vibeseater.store.rows import COLUMNS, to_events
@@ -222,6 +223,7 @@ def _anchored(topic: Topic, page: Page) -> Conditions:
     """The page as a range of the index by position."""
     made = Conditions()
     made.add(f"e.{topic.kind}_id = {{}}", topic.id)
+    made.texts.append(HOT[topic.kind])
     page.bound(made, f"e.{topic.kind}_seq")
     return made
 
@@ -236,10 +238,12 @@ async def _looked_up(pool: Pool, topic: Topic, wanted: EventFilter, *, predicate
         query = f"SELECT count(*) FROM (SELECT FROM events e WHERE {span} LIMIT {span.value(NARROW + 1)}) few"
         if (await _fetch(pool, wanted, "", query, span))[0][0] <= NARROW:
             made.add("e.stream_id = {}", topic.id)
+            made.texts.append(HOT["stream"])
             made.add_columns(wanted)
             made.add_content(wanted, predicate=predicate)
             return made, ""
     made.add(f"uuid_cmp(e.{topic.kind}_id, {{}}) = 0", topic.id)  # not `=`: no other index shall be tempting
+    made.texts.append(HOT_LOOSE[topic.kind])
     made.add_columns(wanted)
     word = stream_topic_word(topic.id) if topic.kind == "stream" else source_topic_word(topic.id)
     made.add_look_up(wanted, word, predicate=predicate)

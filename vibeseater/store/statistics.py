@@ -8,6 +8,7 @@ from uuid import UUID
 from vibeseater.errors import InputError, NotFoundError
 from vibeseater.inputs import check_position, check_time, duration, to_id
 from vibeseater.models import SourceStatistics, Statistics, Stream
+from vibeseater.store.cold import Cold
 from vibeseater.store.counting import Bucket, Clock, Counted, count_between
 from vibeseater.store.insertion import NO_SOURCE
 from vibeseater.store.pool import Pool
@@ -45,8 +46,9 @@ GROUP BY 1, 2 ORDER BY 1
 class EventStatistics:
     """The counting part of `seater.events`."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, cold: Cold | None = None) -> None:
         self._pool = pool
+        self._cold = cold
 
     async def calculate_event_rate(self, stream: Stream | UUID | str, window: float | str = 60) -> float:
         """Events per second, stored within the last `window` seconds: their number divided by `window`."""
@@ -151,8 +153,10 @@ class EventStatistics:
         return row[0], row[1]
 
     async def _recent(self, stream_id: UUID, total: int, seconds: float) -> int:
-        moment = datetime.now(UTC) - timedelta(seconds=seconds)
-        position = await position_at(self._pool, Topic("stream", stream_id), moment)
+        topic, moment = Topic("stream", stream_id), datetime.now(UTC) - timedelta(seconds=seconds)
+        position = await position_at(self._pool, topic, moment)
+        if self._cold is not None:  # where little is kept, what came within the last minute may be purged already
+            position = await self._cold.position_at(topic, moment, position)
         return max(0, total - position)  # the total was read before: events may have come since
 
 

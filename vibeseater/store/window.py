@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from vibeseater.models import Event
+from vibeseater.store.cold import HOT, Cold, by_position, joined
 from vibeseater.store.pool import Pool
 from vibeseater.store.rows import COLUMNS, to_events
 from vibeseater.topics import Topic
@@ -19,19 +20,35 @@ _BOUNDS = {
 _PAGE = {
     kind: f"""
 SELECT {COLUMNS} FROM events e
-WHERE e.{kind}_id = $1 AND e.occurred_at >= $2 AND e.occurred_at <= $4 AND (e.occurred_at, e.{kind}_seq) > ($2, $3)
+WHERE e.{kind}_id = $1 AND {HOT[kind]}
+  AND e.occurred_at >= $2 AND e.occurred_at <= $4 AND (e.occurred_at, e.{kind}_seq) > ($2, $3)
 ORDER BY e.occurred_at, e.{kind}_seq LIMIT $5
 """
     for kind in ("stream", "source")
 }
 
 
-async def bounds(pool: Pool, topic: Topic) -> tuple[datetime, datetime] | None:
-    """When the topic's first and last events occurred; None where it has none."""
+async def bounds(pool: Pool, topic: Topic, cold: Cold | None = None) -> tuple[datetime, datetime] | None:
+    """When the topic's first and last events occurred, archived ones too; None where it has none."""
     row = await pool.fetchrow(_BOUNDS[topic.kind], topic.id)
-    return None if row is None or row[0] is None else (row[0], row[1])
+    found = [] if row is None or row[0] is None else [(row[0], row[1])]
+    if cold is not None and (archived := await cold.bounds(topic)) is not None:
+        found.append(archived)
+    return (min(first for first, _ in found), max(last for _, last in found)) if found else None
 
 
-async def read_window(pool: Pool, topic: Topic, after: tuple[datetime, int], end: datetime, limit: int) -> list[Event]:
+async def read_window(
+    pool: Pool, topic: Topic, after: tuple[datetime, int], end: datetime, limit: int, cold: Cold | None = None
+) -> list[Event]:
     """Events that occurred after `(occurred_at, position)` and up to `end`, in that order; at most `limit`."""
-    return to_events(await pool.fetch(_PAGE[topic.kind], topic.id, after[0], after[1], end, limit))
+    hot = to_events(await pool.fetch(_PAGE[topic.kind], topic.id, after[0], after[1], end, limit))
+    if cold is None:
+        return hot
+    position = by_position(topic)
+    return joined(
+        hot,
+        await cold.window(topic, after, end, limit),
+        lambda event: (event.occurred_at, position(event)),
+        newest=False,
+        limit=limit,
+    )

@@ -1,0 +1,126 @@
+"""Retention: what of a stream is due, by age or by number, and the rules that say so for good. Deletes nothing."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from vibeseater.archive.place import place_url
+from vibeseater.errors import InputError, NotFoundError
+from vibeseater.inputs import check_position, duration, to_id
+from vibeseater.models import Record, Stream
+from vibeseater.store.cold import Cold
+from vibeseater.store.pool import Pool
+from vibeseater.store.positions import counters, position_at
+from vibeseater.topics import Topic
+
+__all__ = ["Age", "Retention", "RetentionRule", "position_due"]
+
+Age = float | str | timedelta
+"""Seconds, a timedelta, or text such as `30d`; by arrival, so that what was imported yesterday is a day old."""
+
+
+class RetentionRule(Record, frozen=True, kw_only=True):
+    """What is kept of a stream.
+
+    Attributes:
+        older_than: seconds; what was stored longer ago is due.
+        keep: how many of the newest events are kept at most; the others are due.
+        archive_to: the archive to which they go; None: they are purged without one, for good.
+    """
+
+    stream_id: UUID
+    older_than: float | None = None
+    keep: int | None = None
+    archive_to: str | None = None
+    updated_at: datetime
+
+
+_SET = """
+INSERT INTO retention_rules (stream_id, older_than, keep, archive_to) VALUES ($1, $2, $3, $4)
+ON CONFLICT (stream_id) DO UPDATE SET older_than = $2, keep = $3, archive_to = $4, updated_at = now()
+RETURNING stream_id, older_than, keep, archive_to, updated_at
+"""
+_LIST = "SELECT stream_id, older_than, keep, archive_to, updated_at FROM retention_rules ORDER BY stream_id"
+
+
+class Retention:
+    """The rules, one a stream. They are applied by `seater.archive.apply_rules` or `vibeseater purge --rules`."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def set(
+        self,
+        stream: Stream | UUID | str,
+        *,
+        older_than: Age | None = None,
+        keep: int | None = None,
+        archive_to: str | os.PathLike[str] | None = None,
+        without_archive: bool = False,
+    ) -> RetentionRule:
+        """Say what is to be kept of a stream; a former rule is replaced. What either of the two says is due, is due.
+
+        Args:
+            archive_to: a folder or a URL that fsspec opens, to which events go before they are purged.
+            without_archive: has to be said where there is none: what is purged then is gone.
+
+        Raises:
+            InputError: neither an age nor a number, or neither an archive nor the word that there is none.
+        """
+        seconds, number = _checked(older_than, keep)
+        if (archive_to is None) is not without_archive:
+            raise InputError(
+                "archive_to",
+                archive_to,
+                "where events go is not clear",
+                "Give a folder or a URL, or without_archive=True to purge them for good",
+            )
+        url = None if archive_to is None else place_url("archive_to", archive_to)
+        stream_id = to_id("stream", stream)
+        if not await self._pool.fetchval("SELECT EXISTS (SELECT FROM streams WHERE id = $1)", stream_id):
+            raise NotFoundError("stream", str(stream_id), "no such stream", "See `await seater.streams.list_streams()`")
+        row = await self._pool.fetchrow(_SET, stream_id, seconds, number, url)
+        assert row is not None
+        return RetentionRule(**dict(row))
+
+    async def list(self) -> list[RetentionRule]:
+        """All rules."""
+        return [RetentionRule(**dict(row)) for row in await self._pool.fetch(_LIST)]
+
+    async def remove(self, stream: Stream | UUID | str) -> None:
+        """Keep everything of a stream from now on."""
+        await self._pool.execute("DELETE FROM retention_rules WHERE stream_id = $1", to_id("stream", stream))
+
+
+async def position_due(pool: Pool, cold: Cold, stream_id: UUID, older_than: Age | None, keep: int | None) -> int:
+    """The position up to which a stream is due; neither an age nor a number makes all of it due.
+
+    Raises:
+        InputError: an argument does not fit.
+        NotFoundError: there is no such stream.
+    """
+    seconds, number = _checked(older_than, keep, needed=False)
+    topic = Topic("stream", stream_id)
+    counter = (await counters(pool, [topic])).get(topic)
+    if counter is None:
+        raise NotFoundError("stream", str(stream_id), "no such stream", "See `await seater.streams.list_streams()`")
+    if seconds is None and number is None:
+        return counter
+    due = 0
+    if seconds is not None:
+        moment = datetime.now(UTC) - timedelta(seconds=seconds)
+        due = await cold.position_at(topic, moment, await position_at(pool, topic, moment))
+    if number is not None:
+        due = max(due, counter - number)
+    return min(due, counter)
+
+
+def _checked(older_than: Age | None, keep: int | None, *, needed: bool = True) -> tuple[float | None, int | None]:
+    if needed and older_than is None and keep is None:
+        raise InputError("older_than", None, "nothing says what is due", "Give older_than='30d', or keep=100000")
+    return (
+        None if older_than is None else duration("older_than", older_than),
+        None if keep is None else check_position("keep", keep),
+    )
