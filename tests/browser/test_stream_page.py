@@ -56,43 +56,6 @@ async def _is(awaitable: Any, expected: Any) -> bool:
     return bool(await awaitable == expected)
 
 
-async def _bars(view: Any) -> list[float]:
-    """The heights of the plot's buckets as the browser holds them."""
-    tops: list[float] = await view.page.evaluate(
-        """() => {
-          for (const model of Bokeh.documents.flatMap((doc) => [...doc._all_models.values()]))
-            if (model.type == "ColumnDataSource" && "by" in model.data) return Array.from(model.data.top)
-          return []
-        }"""
-    )
-    return tops
-
-
-async def test_the_plot_starts_filled_and_moves_every_second_without_events(
-    served: str, beside: VibeSeater, open_page: Open
-) -> None:
-    stream = await beside.streams.create_stream("Moving plot")
-    for number in range(7):
-        await _create(beside, stream, str(number))
-    view = await open_page(f"{served}/stream?id={stream.id}")
-    await view.ready()
-    await eventually(lambda: _sums_to(view, 7))
-    first = max(at for at, top in enumerate(await _bars(view)) if top)
-
-    async def moved() -> bool:
-        bars = await _bars(view)
-        return sum(bars) == 7 and max(at for at, top in enumerate(bars) if top) < first
-
-    await eventually(moved)
-    await view.page.get_by_role("radio", name="5 min", exact=True).click()
-    await eventually(lambda: _sums_to(view, 7 / 5))
-
-
-async def _sums_to(view: Any, total: float) -> bool:
-    # The running bucket of a wider window is divided by what of it has passed.
-    return abs(sum(await _bars(view)) - total) < 0.01 or (total < 7 and total < sum(await _bars(view)) <= 7)
-
-
 async def test_the_way_from_create_event_to_the_document_is_short(
     served: str, beside: VibeSeater, open_page: Open
 ) -> None:

@@ -1,59 +1,18 @@
-"""The small pure parts: windows of the plot, its axis, rows, words, colours."""
+"""The small pure parts: the axis of the plot, rows, words, colours."""
 
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.views.making import a_source, a_stream, an_event
+from tests.views.making import an_event
 from vibeseater.views import rows, timetext
 from vibeseater.views.axis import CalmEnd, round_up
 from vibeseater.views.palette import NO_SOURCE, SOURCE_COLOURS, colour_of
-from vibeseater.views.rate_plot import layers
-from vibeseater.views.state import StreamState
-from vibeseater.views.windows import WINDOWS, SourceWindows, Window
-
-NOW = 1_800_000_000.5
-
-
-@pytest.mark.parametrize("window", WINDOWS)
-def test_a_steady_stream_is_a_flat_line_in_every_window(window: Window) -> None:
-    windows = SourceWindows()
-    for second in range(window.seconds + 60):
-        windows.add("a", int(NOW) - 1 - second, 3)
-    series = windows.series(NOW, window)
-    rates = series.rates["a"]
-    assert len(rates) == len(series.left) == len(series.right)
-    assert rates[:-1] == [3.0] * (len(rates) - 1)
-    assert series.right[-1] == 0
-    assert -window.seconds <= series.left[0] <= -window.seconds + window.bucket
-    assert all(right == left for right, left in zip(series.right, series.left[1:], strict=False))
-
-
-def test_the_running_second_is_left_out_until_it_is_complete() -> None:
-    windows = SourceWindows()
-    windows.add("a", NOW, 7)
-    assert max(windows.series(NOW, WINDOWS[0]).rates["a"]) == 0
-    assert windows.series(NOW + 1, WINDOWS[0]).rates["a"][-1] == 7
-
-
-@pytest.mark.parametrize("window", WINDOWS)
-@given(shift=st.integers(0, 400))
-def test_every_event_in_the_window_is_in_the_plot(window: Window, shift: int) -> None:
-    windows = SourceWindows()
-    at = int(NOW) - 2 * window.bucket
-    windows.add("a", at, 5)
-    series = windows.series(NOW + shift, window)
-    total = sum(
-        rate * (right - left) for rate, left, right in zip(series.rates["a"], series.left, series.right, strict=True)
-    )
-    inside = at >= int(NOW + shift) + series.left[0]
-    assert total == pytest.approx(5 if inside else 0)
 
 
 @given(st.floats(0, 1e6))
@@ -154,24 +113,3 @@ def test_colours_differ_and_start_again_beyond_the_palette() -> None:
     assert [colour_of(key, order) for key in order[:-1]] == list(SOURCE_COLOURS)
     assert colour_of(order[-1], order) == SOURCE_COLOURS[0]
     assert colour_of("none", order) == NO_SOURCE
-
-
-def test_many_sources_are_drawn_together_and_stacked_to_their_sum() -> None:
-    state = StreamState(a_stream())
-    sources = [a_source(f"Source {number}") for number in range(30)]
-    state.set_sources(sources)
-    now = time.time()
-    state.take([an_event(number + 1, source, at=now - 2) for number, source in enumerate(sources)])
-    state.tick("live", now=now)
-    columns, hover, stacks, peak = layers(state)
-    assert [name for name, _ in stacks][-1] == "18 others"
-    assert peak == pytest.approx(30)
-    assert max(columns["z12"]) == pytest.approx(30)
-    assert {len(column) for column in columns.values()} == {len(hover["left"]) + 1}
-
-
-def test_a_plot_without_any_bucket_still_has_points() -> None:
-    state = StreamState(a_stream())
-    columns, hover, _, _ = layers(state)
-    assert len(columns["x"]) >= 2
-    assert len(hover["left"]) >= 1

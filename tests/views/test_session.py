@@ -9,8 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.servers import eventually
 from vibeseater.models import Stream
 from vibeseater.seater import VibeSeater
@@ -19,7 +17,6 @@ from vibeseater.views.session import StreamSession
 from vibeseater.views.state import StreamState
 from vibeseater.views.streams_view import StreamsView
 from vibeseater.views.watch import stream_now, streams_and_rates
-from vibeseater.views.windows import WINDOWS
 
 
 async def _opened(seater: VibeSeater, stream: Stream, **options: Any) -> StreamSession:
@@ -76,7 +73,7 @@ async def test_the_plot_starts_filled(seater: VibeSeater) -> None:
     await _create(seater, stream, 5)
     session = await _opened(seater, stream)
     state = session.state
-    await eventually(lambda: sum(state.series.rates.get("none", [])) == 5)
+    await eventually(lambda: sum(state.plot.frame.counts.get("none", [])) == 5)
     assert state.rate > 0
     await session.aclose()
 
@@ -232,25 +229,6 @@ async def test_the_rates_of_all_streams_are_told_from_their_counters(seater: Vib
         return (await streams_and_rates(seater))[1] == {moving.id: 12 / 60}
 
     await eventually(counted, interval=0.1)
-
-
-async def test_a_longer_span_is_read_when_it_is_chosen(seater: VibeSeater) -> None:
-    stream = await seater.streams.create_stream("Longer")
-    await _create(seater, stream, 3)
-    await seater.pool.execute("UPDATE events SET inserted_at = inserted_at - interval '10 minutes'")
-    await _create(seater, stream, 2)
-    session = await _opened(seater, stream)
-    state = session.state
-    await eventually(lambda: sum(state.series.rates["none"]) == pytest.approx(2))
-    state.choose_window(WINDOWS[2])
-    await eventually(lambda: _events(state) == pytest.approx(5))
-    await session.aclose()
-
-
-def _events(state: StreamState) -> float:
-    series = state.series
-    edges = zip(series.rates["none"], series.left, series.right, strict=True)
-    return sum(rate * max(right - left, WINDOWS[2].bucket / 2) for rate, left, right in edges)
 
 
 async def test_no_second_read_begins_while_one_runs(seater: VibeSeater) -> None:

@@ -14,7 +14,6 @@ from tests.views.making import a_source, a_stream, an_event
 from vibeseater.models import FeedStats, SourceStatistics, Statistics
 from vibeseater.store.statistics import Bucket
 from vibeseater.views.state import StreamState
-from vibeseater.views.windows import WINDOWS
 
 
 def test_the_newest_rows_are_kept_and_no_more() -> None:
@@ -171,18 +170,18 @@ def test_the_tick_ages_what_is_shown_and_tells_the_feeds_figures() -> None:
     assert (state.last_event_text, state.rate) == ("1 h ago", 0)
 
 
-def test_the_plot_moves_without_events_and_takes_another_span_at_once() -> None:
+def test_the_plot_moves_without_events() -> None:
     now = time.time()
     source = a_source()
     state = StreamState(a_stream())
     state.set_sources([source])
+    state.start(0, [])
     state.take([an_event(seq, source, at=now - 1) for seq in range(1, 5)])
     state.tick("live", now=now + 1)
-    first = state.series.rates[str(source.id)].index(4.0)
+    frame = state.plot.frame
+    assert sum(frame.counts[str(source.id)]) == 4
     state.tick("live", now=now + 2)
-    assert state.series.rates[str(source.id)].index(4.0) == first - 1
-    state.choose_window(WINDOWS[1])
-    assert state.series.left[0] < -290
+    assert state.plot.frame.counts[str(source.id)] == [*frame.counts[str(source.id)][1:], 0]
 
 
 def test_states_share_nothing() -> None:
@@ -192,7 +191,7 @@ def test_states_share_nothing() -> None:
     one.tick("live")
     assert two.total == 0
     assert not two.rows
-    assert two.series.rates == {}
+    assert two.plot.frame.counts == {}
 
 
 def test_state_needs_no_panel() -> None:
@@ -244,19 +243,15 @@ def test_a_recording_is_called_one(types: tuple[str, ...], recording: bool) -> N
     assert state.recording == recording
 
 
-def test_the_longer_spans_are_filled_with_what_was_before() -> None:
-    source = a_source()
-    state = StreamState(a_stream())
-    state.set_sources([source])
-    now = time.time()
-    state.start(5, [], None, [Bucket(datetime.fromtimestamp(now - 10, UTC), source.id, 5)])
-    state.choose_window(WINDOWS[1])
-    earlier = [
-        Bucket(datetime.fromtimestamp(now - 200, UTC), source.id, 20),
-        Bucket(datetime.fromtimestamp(now - 10, UTC), source.id, 5),
-    ]
-    state.fill(earlier, now - 90)
-    series = state.series
-    rates = series.rates[str(source.id)]
-    counted = sum(rate * (right - left) for rate, left, right in zip(rates, series.left, series.right, strict=True))
-    assert counted == pytest.approx(25), "what was counted is not counted again"
+def test_rows_of_a_moment_stand_still_until_one_returns() -> None:
+    state = StreamState(a_stream(), cap=3)
+    state.take([an_event(seq) for seq in range(1, 4)])
+    state.draw()
+    state.hold(1000.0, [an_event(2), an_event(1)])
+    state.take([an_event(4)])
+    state.draw()
+    assert ([event.stream_seq for event in state.rows], state.moment, state.total) == ([2, 1], 1000.0, 4)
+    state.release([an_event(seq) for seq in (4, 3, 2)])
+    state.take([an_event(5)])
+    state.draw()
+    assert ([event.stream_seq for event in state.rows], state.moment) == ([5, 4, 3], None)

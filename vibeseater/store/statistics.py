@@ -146,6 +146,11 @@ class EventStatistics:
         position = 0 if after is None else check_position("after", after)
         return await count_between(self._pool, to_id("stream", stream), begin, until, width, by, position)
 
+    async def position_at(self, stream: Stream | UUID | str, moment: datetime | str) -> int:
+        """The position of the last event that was stored before a moment; 0 where there is none."""
+        topic = Topic("stream", to_id("stream", stream))
+        return await position_at(self._pool, topic, check_time("moment", moment))
+
     async def _totals(self, stream_id: UUID) -> tuple[int, datetime | None]:
         row = await self._pool.fetchrow(_STREAM, stream_id)
         if row is None:

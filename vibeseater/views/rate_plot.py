@@ -1,206 +1,177 @@
-"""The rate plot: events per second over one time axis, one area a source, stacked, in the colours of the chips."""
+"""The plot of one stream: events by time and source, as areas, lines or lanes, with spikes, dots and a way back."""
 
 from __future__ import annotations
 
-import time
+import secrets
 import weakref
-from datetime import UTC, datetime
+from collections.abc import Callable
 from typing import Any
 
 import panel as pn
 import param
-from bokeh.models import AdaptiveTicker, ColumnDataSource, CustomJSTickFormatter, FixedTicker, HoverTool, Range1d
-from bokeh.plotting import figure
 from panel.viewable import Viewer
 
-from vibeseater.html import printable
-from vibeseater.views import timetext
-from vibeseater.views.axis import CalmEnd
+from vibeseater.views import layout
 from vibeseater.views.choice import Apply, Choice, at_once
+from vibeseater.views.plot_bar import PlotBar
+from vibeseater.views.plot_columns import columns, dot, layers, marks
+from vibeseater.views.plot_figure import PlotFigure
+from vibeseater.views.plot_state import MODES
 from vibeseater.views.state import StreamState
 from vibeseater.views.style import TOKENS
-from vibeseater.views.windows import WINDOWS, Series, Window
+from vibeseater.views.windows import SPANS, span_of
 
-__all__ = ["RatePlot", "layers"]
-
-_INK = "#7c828c"  # legible on light and on dark; the page's theme may set its own
-_MOST = 12  # areas of their own; what is beyond them is drawn together, in grey
+__all__ = ["RatePlot"]
 
 _CARD = f"""{TOKENS}
 :host {{ border: 1px solid var(--vs-line); border-radius: 12px; background: var(--vs-bg); overflow: hidden; }}
 """
-_TICKS = """
-    const s = -tick
-    if (s < 0.5) return "now"
-    return s % 60 == 0 && s >= 60 ? `${s / 60} min ago` : `${s} s ago`
-"""
-
-
-def layers(state: StreamState) -> tuple[dict[str, Any], dict[str, Any], list[tuple[str, str]], float]:
-    """What is drawn now: the areas' columns, the hover's columns, (name, colour) of each area, and the highest value.
-
-    Areas are stacked in the order of the sources, so that a source keeps its place when another falls silent.
-    """
-    series = state.series
-    if not series.left:
-        # Bokeh 3.9's VAreaStep never returns from drawing no points at all: the browser's page would hang.
-        series = Series([-1.0], [0.0], {})
-    shown = [source for source in state.sources if not state.source or source["key"] == state.source]
-    own, rest = shown[:_MOST], shown[_MOST:]
-    empty = [0.0] * len(series.left)
-    stacks = [(source["name"], source["colour"], series.rates.get(source["key"], empty)) for source in own]
-    if rest:
-        together = [sum(values) for values in zip(*(series.rates.get(s["key"], empty) for s in rest), strict=True)]
-        stacks.append((f"{len(rest)} others", "#8a8f98", together))
-    columns: dict[str, Any] = {"x": [*series.left, *series.right[-1:]]}
-    floor = list(empty)
-    for index, (_, _, values) in enumerate(stacks):
-        top = [low + value for low, value in zip(floor, values, strict=True)]
-        columns[f"y{index}"] = [*floor, *floor[-1:]]
-        columns[f"z{index}"] = [*top, *top[-1:]]
-        floor = top
-    now = int(time.time())
-    hover = {
-        "left": series.left,
-        "right": series.right,
-        "top": floor,
-        "when": [
-            f"{datetime.fromtimestamp(now + left, UTC):%H:%M:%S} UTC, {timetext.ago(-left)}" for left in series.left
-        ],
-        "by": [
-            ", ".join(f"{printable(name)} {values[at]:.3g}" for name, _, values in stacks if values[at]) or "nothing"
-            for at in range(len(floor))
-        ],
-    }
-    return columns, hover, [(name, colour) for name, colour, _ in stacks], max(floor, default=0.0)
-
-
-class _Drawing:
-    """One Bokeh figure; each page or cell that shows the plot has its own, for models can't be shared."""
-
-    def __init__(self, height: int) -> None:
-        self.end = CalmEnd()
-        self.y_range = Range1d(0, 1, bounds=(0, None))
-        self.x_range = Range1d(-60, 0)
-        self.areas = ColumnDataSource({"x": [-1.0, 0.0]})
-        self.bars = ColumnDataSource({"left": [], "right": [], "top": [], "when": [], "by": []})
-        self.figure = figure(
-            height=height,
-            sizing_mode="stretch_width",
-            x_range=self.x_range,
-            y_range=self.y_range,
-            toolbar_location=None,
-            tools="",
-            min_border_left=52,
-            min_border_right=24,
-            min_border_top=10,
-            outline_line_color=None,
-            background_fill_color=None,
-            border_fill_color=None,
-            output_backend="canvas",
-        )
-        # Made beforehand: models that are made while a page is open can reach it after what refers to them.
-        self.areas.data = {"x": [-1.0, 0.0]} | {f"{side}{at}": [0.0, 0.0] for at in range(_MOST + 1) for side in "yz"}
-        self._glyphs = [self._area(at) for at in range(_MOST + 1)]
-        self._style()
-        quads = self.figure.quad(
-            "left", "right", "top", 0, source=self.bars, fill_alpha=0, line_alpha=0, hover_fill_color=_INK,
-            hover_fill_alpha=0.12, hover_line_alpha=0,
-        )  # fmt: skip
-        # Bokeh escapes what it puts in for @ names: a source may call itself what it likes.
-        tooltips = [("", "@when"), ("events/s", "@top{0.[00]}"), ("by source", "@by")]
-        self.figure.add_tools(HoverTool(renderers=[quads], mode="vline", tooltips=tooltips))
-
-    def _area(self, at: int) -> Any:
-        return self.figure.varea_step(
-            "x", f"y{at}", f"z{at}", step_mode="after", source=self.areas, fill_color=_INK, fill_alpha=0.78,
-            level="underlay",
-        )  # fmt: skip
-
-    def _style(self) -> None:
-        plot = self.figure
-        plot.xgrid.grid_line_color = None
-        plot.ygrid.grid_line_color, plot.ygrid.grid_line_alpha = _INK, 0.22
-        plot.yaxis.ticker = AdaptiveTicker(desired_num_ticks=4, mantissas=[1, 2, 5])
-        plot.yaxis[0].formatter.use_scientific = False
-        plot.xaxis.formatter = CustomJSTickFormatter(code=_TICKS)
-        for axis in (plot.xaxis, plot.yaxis):
-            axis.axis_line_color = axis.major_tick_line_color = axis.minor_tick_line_color = None
-            axis.major_label_text_color, axis.major_label_text_font_size = _INK, "12px"
-            axis.major_label_text_font = "Inter, Roboto, system-ui, sans-serif"
-
-    def window(self, window: Window) -> None:
-        """Take over another span."""
-        step = {60: 15, 300: 60, 900: 180, 3600: 600}.get(window.seconds, window.seconds / 4)
-        self.figure.xaxis.ticker = FixedTicker(ticks=[-step * at for at in range(int(window.seconds // step) + 1)])
-        self.x_range.start = -window.seconds
-        self.end.restart()
-
-    def draw(self, columns: dict[str, Any], hover: dict[str, Any], stacks: list[tuple[str, str]], peak: float) -> None:
-        """Replace what is drawn."""
-        for index, (_, colour) in enumerate(stacks):
-            if self._glyphs[index].glyph.fill_color != colour:
-                self._glyphs[index].glyph.fill_color = colour
-        nothing = [0.0] * len(columns["x"])
-        for index in range(len(stacks), len(self._glyphs)):
-            columns[f"y{index}"] = columns[f"z{index}"] = nothing
-        self.areas.data = columns
-        self.bars.data = hover
-        self.y_range.end = self.end.follow(peak)
+_UNITS = ((86_400, "day"), (3600, "h"), (60, "min"), (1, "s"))
 
 
 class RatePlot(Viewer):
-    """Events per second of a `StreamState`, by source, over the last minute to the last hour.
+    """Events of a `StreamState` over time, by source: from the last minute to all there ever was.
 
-    The time axis is told from now, so its labels stand still while the areas move. Works alone: `RatePlot(state)`.
+    All sources share one clock. A press in the plot shows the rows of that moment, a stroke over it looks closer, and a
+    button leads back to now. Works alone: `RatePlot(state)`.
+
+    Args:
+        apply: runs a change that a browser asked for where nothing else touches the state.
+        jump: shows the rows of a moment (seconds since 1970), where there are rows.
+        back: shows the newest rows, and the plot up to now, again.
     """
 
     height = param.Integer(214, bounds=(100, None), doc="Pixels of the plot itself.")
 
-    def __init__(self, state: StreamState, apply: Apply = at_once, **params: Any) -> None:
+    def __init__(
+        self,
+        state: StreamState,
+        apply: Apply = at_once,
+        jump: Callable[[float], None] | None = None,
+        back: Callable[[], None] | None = None,
+        **params: Any,
+    ) -> None:
         super().__init__(**params)
         self.state, self._apply = state, apply
-        self._panes: weakref.WeakKeyDictionary[Any, _Drawing] = weakref.WeakKeyDictionary()
-        self.choice = Choice(
+        self._jump, self._back = jump or self._point_at, back or self._look_back_out
+        self._panes: weakref.WeakKeyDictionary[Any, tuple[PlotFigure, PlotBar]] = weakref.WeakKeyDictionary()
+        plot = state.plot
+        self.spans = Choice(
             label="Time span",
             look="segments",
-            value=str(state.window.seconds),
-            options=[{"value": str(window.seconds), "label": window.label} for window in WINDOWS],
+            value=plot.span.key,
+            options=[{"value": span.key, "label": span.label} for span in SPANS],
             margin=0,
-            css_classes=["vs-window"],
+            css_classes=["vs-span"],
         )
-        self.choice.param.watch(self._on_choice, "value")
-        state.param.watch(self._on_series, ["series"])
-        state.param.watch(self._on_jump, ["window", "source"])
+        self.modes = Choice(
+            label="Look of the plot",
+            look="segments",
+            value=plot.mode,
+            options=[{"value": mode, "label": mode.capitalize()} for mode in MODES],
+            margin=0,
+            css_classes=["vs-mode"],
+        )
+        self.spans.param.watch(self._on_span, "value")
+        self.modes.param.watch(self._on_mode, "value")
+        plot.param.watch(self._on_frame, ["frame", "dots"])
+        plot.param.watch(self._on_look, ["mode", "span"])
+        plot.param.watch(self._on_place, ["zoom", "cursor", "loading"])
+        state.param.watch(self._on_source, ["source"])
+        state.param.watch(self._on_place, ["moment"])
+        state.param.watch(self._on_renames, ["renames"])
 
-    def _on_choice(self, event: Any) -> None:
-        chosen = next((window for window in WINDOWS if str(window.seconds) == event.new), None)
-        if chosen is not None and chosen != self.state.window:
-            self._apply(lambda: self.state.choose_window(chosen))
+    # What a person asks for
 
-    def _on_jump(self, event: Any, *_: Any) -> None:
-        for drawing in self._panes.values():
-            drawing.window(self.state.window)
-        self._on_series()
+    def _on_span(self, event: Any) -> None:
+        span = span_of(event.new)
+        if span.key == event.new and span != self.state.plot.span:
+            self._apply(lambda: self.state.plot.choose(span))
 
-    def _on_series(self, *_: Any) -> None:
-        columns, hover, stacks, peak = layers(self.state)
-        for pane, drawing in list(self._panes.items()):
-            drawing.draw(dict(columns), hover, stacks, peak)
+    def _on_mode(self, event: Any) -> None:
+        if event.new in MODES and event.new != self.state.plot.mode:
+            self._apply(lambda: self.state.plot.param.update(mode=event.new))
+
+    def _zoom(self, start: float, end: float) -> None:
+        self._apply(lambda: self.state.plot.look_at(start, end))
+
+    def _point_at(self, t: float) -> None:
+        self._apply(lambda: self.state.plot.param.update(cursor=t))
+
+    def _look_back_out(self) -> None:
+        self._apply(lambda: self.state.plot.param.update(zoom=None, cursor=None))
+
+    # What is to be seen
+
+    def _on_look(self, *_: Any) -> None:
+        plot = self.state.plot
+        self.spans.value, self.modes.value = plot.span.key, plot.mode
+        shown = layers(self.state)
+        for figure, _bar in self._panes.values():
+            figure.show_mode(plot.mode, shown)
+            figure.restart()
+        self._on_frame()
+
+    def _on_source(self, *_: Any) -> None:
+        for figure, _bar in self._panes.values():
+            figure.restart()
+        self._draw(anew=True)
+
+    def _on_renames(self, *_: Any) -> None:
+        self._draw(anew=True)
+
+    def _on_frame(self, *_: Any) -> None:
+        self._draw()
+
+    def _on_place(self, *_: Any) -> None:
+        for pane, (figure, bar) in list(self._panes.items()):
+            self._place(figure, bar)
+            pn.io.push_notebook(pane)
+
+    def _draw(self, anew: bool = False) -> None:
+        for pane, (figure, bar) in list(self._panes.items()):
+            self._show(figure, bar, anew)
             # In a notebook changes of plain Bokeh models are sent when told; on a server this does nothing.
             pn.io.push_notebook(pane)
 
+    def _show(self, figure: PlotFigure, bar: PlotBar, anew: bool) -> None:
+        state, plot = self.state, self.state.plot
+        shown = layers(state)
+        if shown != figure.shown:
+            anew = True
+            figure.show_layers(plot.mode, shown)
+        frame = plot.frame
+        epoch = (frame.epoch, tuple(layer.keys for layer in shown))
+        figure.draw(epoch, columns(state, shown), frame.start, frame.end, plot.mode, shown, frame.exact)
+        figure.show_marks(marks(state, shown))
+        wanted = {key for layer in shown for key in layer.keys}
+        events = [event for event in plot.dots if str(event.source_id or "none") in wanted]
+        figure.show_dots([str(event.id) for event in events], lambda at: dot(state, events[at]), anew)
+        heading = _heading(frame.bucket)
+        if bar.heading != heading:
+            bar.heading = heading
+
+    def _place(self, figure: PlotFigure, bar: PlotBar) -> None:
+        plot = self.state.plot
+        figure.show_cursor(plot.cursor)
+        bar.param.update(zoom=list(plot.zoom or ()), moment=self.state.moment, counting=plot.loading)
+
     def __panel__(self) -> Any:
-        drawing = _Drawing(self.height)
-        drawing.window(self.state.window)
-        drawing.draw(*layers(self.state))
-        pane = pn.pane.Bokeh(drawing.figure, sizing_mode="stretch_width", margin=0, css_classes=["vs-plot"])
-        self._panes[pane] = drawing
-        heading = pn.pane.HTML(
-            "Events per second",
-            styles={"font-weight": "600", "font-size": "14px", "color": "var(--vs-fg)"},
-            stylesheets=[TOKENS],
-            margin=(6, 0, 0, 0),
-        )
-        bar = pn.Row(heading, pn.Spacer(sizing_mode="stretch_width"), self.choice, margin=(10, 14, 0, 16))
-        return pn.Column(bar, pane, stylesheets=[_CARD], sizing_mode="stretch_width", margin=0)
+        name = secrets.token_hex(8)
+        figure, bar = PlotFigure(name, self.height), PlotBar(name_of_plot=name, margin=0)
+        bar.on_tap, bar.on_zoom, bar.on_back = self._jump, self._zoom, self._back
+        self._show(figure, bar, anew=True)
+        self._place(figure, bar)
+        pane = pn.pane.Bokeh(figure.figure, sizing_mode="stretch_width", margin=0, css_classes=["vs-plot"])
+        self._panes[pane] = figure, bar
+        top = layout.head(bar, layout.together(self.modes, self.spans))
+        top.margin = (10, 14, 0, 16)
+        return pn.Column(top, pane, stylesheets=[_CARD], sizing_mode="stretch_width", margin=0)
+
+
+def _heading(bucket: float) -> str:
+    """What is counted: events in each bucket."""
+    size, unit = next(((bucket / size, unit) for size, unit in _UNITS if bucket % size == 0), (bucket, "s"))
+    if unit == "s" and size == 1:
+        return "Events per second"
+    return f"Events per {unit if size == 1 else f'{size:g} {unit}'}{'s' if unit == 'day' and size > 1 else ''}"

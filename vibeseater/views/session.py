@@ -19,10 +19,10 @@ from vibeseater.feeds.base import Feed
 from vibeseater.html import printable
 from vibeseater.models import Event, Stream
 from vibeseater.seater import VibeSeater
+from vibeseater.views.looking import Looking
 from vibeseater.views.state import StreamState
 from vibeseater.views.tasks import detached
-from vibeseater.views.watch import hour_of, stream_now
-from vibeseater.views.windows import WINDOWS
+from vibeseater.views.watch import stream_now
 
 __all__ = ["Present", "StreamSession"]
 
@@ -35,7 +35,7 @@ _BURST_SECONDS = 0.25  # the same while rows come faster than anybody can follow
 _BURST_RATE = 400.0  # rows per second
 
 _RETRY_SECONDS = 2.0
-_FIRST_SECONDS = WINDOWS[0].seconds + 30  # of the past, read at once: the plot's first span, and some to spare
+_FIRST_SECONDS = 90  # of the past, read at once: the plot's first span, and some to spare
 
 Present = Callable[[Callable[[], None]], Awaitable[None]]
 """Runs a function where the browser's models may be changed, and returns when it was run."""
@@ -75,10 +75,9 @@ class StreamSession:
         self._side: set[asyncio.Task[None]] = set()
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._filled_to: float | None = None  # seconds since 1970: what is older is not in the plot yet
         state.param.watch(self._on_filter, "source")
         state.param.watch(self._on_sleep, "asleep")
-        state.param.watch(self._on_window, "window")
+        self.looking = Looking(seater, stream, state, self.change, self.spawn)
 
     @property
     def feed(self) -> Feed | None:
@@ -147,12 +146,13 @@ class StreamSession:
 
             def begin_given() -> None:
                 state.set_sources(sources)
+                self.looking.begin_without_store()
                 state.tick(feed.state)
 
             await self._present(begin_given)
             self.ready.set()
             return
-        events, began = self.seater.events, time.time()
+        events = self.seater.events
         rows, statistics, buckets = await asyncio.gather(
             events.list_events(self.stream, before=feed.position + 1, limit=state.cap),
             events.get_realtime_statistics(self.stream, _FIRST_SECONDS),
@@ -166,8 +166,7 @@ class StreamSession:
 
         await self._present(begin)
         self.ready.set()
-        self._filled_to = began - _FIRST_SECONDS
-        self._on_window()
+        self.looking.begin()
         if state.source:
             self._on_filter()
 
@@ -216,27 +215,24 @@ class StreamSession:
         if not self.state.asleep:
             self._dirty.set()
 
-    def _on_window(self, *_: Any) -> None:
-        if self._filled_to is not None and self.state.window != WINDOWS[0] and not self._closed:
-            before, self._filled_to = self._filled_to, None
-            self.spawn(self._fill(before))
+    def jump_to(self, moment: float) -> None:
+        """Show the rows up to a moment (seconds since 1970), held still. May be called from any thread."""
+        self.looking.jump_to(moment)
 
-    async def _fill(self, before: float) -> None:
-        """Read the hour before, which most views never show, once a longer span is chosen."""
-        try:
-            buckets = await hour_of(self.seater, self.stream.id)
-        except BaseException:
-            self._filled_to = before  # another choice tries again
-            raise
-        await self._present(lambda: self.state.fill(buckets, before))
+    def back_to_live(self) -> None:
+        """Show the newest rows again, and what comes; the plot's end is now. May be called from any thread."""
+        self.looking.back_to_live()
 
     async def _reload(self, source: str) -> None:
         """Show what PostgreSQL holds of the chosen source; what came meanwhile stays on top."""
         events, state = self.seater.events, self.state
         if self._given is not None:
             return
+        if state.moment is not None:
+            self.looking.jump_to(state.moment)
+            return
         rows = await events.list_events(self.stream, limit=state.cap, **state.query())
-        if state.source == source:
+        if state.source == source and state.moment is None:
             await self._present(lambda: state.show(rows))
 
 

@@ -20,7 +20,7 @@ from vibeseater.views import timetext
 from vibeseater.views.badge import badge_of
 from vibeseater.views.delivery import Delivery
 from vibeseater.views.palette import colour_of
-from vibeseater.views.windows import WINDOWS, Series, SourceWindows, Window
+from vibeseater.views.plot_state import PlotState
 
 __all__ = ["CAP", "StreamState", "source_key"]
 
@@ -66,8 +66,9 @@ class StreamState(param.Parameterized):
 
     source = param.String(ALL, doc="The key of the source that is shown; empty for all.")
     sources = param.List([], doc="What is told of each source: key, name, type, colour, total, rate, last, trouble.")
-    window = param.Parameter(WINDOWS[0], doc="The plot's span, one of `WINDOWS`.")
-    series = param.Parameter(Series([], [], {}), doc="What the plot draws.")
+    moment = param.Number(
+        None, allow_None=True, doc="The rows end at this moment and stand still; None: they are the newest."
+    )
 
     fresh = param.List([], doc="The rows of the last draw, newest first.")
     matched = param.Integer(0, doc="Events that came since this view was opened and passed its filter.")
@@ -86,7 +87,8 @@ class StreamState(param.Parameterized):
         self._received = self._overrun = self._matched = 0
         self.delivery = Delivery()
         self._totalled_to = self._plotted_to = self._shown_to = 0
-        self._windows = SourceWindows()
+        self.plot = PlotState()
+        self._rates: dict[str, SlidingRate] = {}
         self._all = SlidingRate(60)
         self._known: dict[str, Source] = {}
         self._order: list[str] = []
@@ -94,7 +96,6 @@ class StreamState(param.Parameterized):
         self._totals: Counter[str] = Counter()
         self._last: dict[str, float] = {}
         self._latest: float | None = None
-        self.series = self._windows.series(time.time(), self.window)
         if stream is not None:
             self.set_stream(stream)
 
@@ -161,27 +162,18 @@ class StreamState(param.Parameterized):
             self._totalled_to = max(position, sum(self._totals.values()))
             before_window = statistics.total_events - statistics.recent_events
             self._plotted_to = max(position, before_window + sum(bucket.count for bucket in buckets))
+        self._rates.clear()
+        self._all = SlidingRate(60)
         for bucket in buckets:
             self._count(source_key(bucket.source_id), bucket.start.timestamp(), bucket.count)
+        self.plot.start(rows, buckets, self._plotted_to)
         self.show(rows)
-
-    def fill(self, buckets: Iterable[Any], before: float) -> None:
-        """Add what was stored earlier than the buckets of `start`, for the longer spans of the plot.
-
-        Args:
-            buckets: counts by second and source.
-            before: seconds since 1970; what is not older was counted.
-        """
-        for bucket in buckets:
-            if bucket.start.timestamp() < before:
-                self._windows.add(source_key(bucket.source_id), bucket.start.timestamp(), bucket.count)
-        self.series = self._windows.series(time.time(), self.window)
 
     # What comes in
 
     def take(self, events: Sequence[Event]) -> None:
         """Count the events and keep the newest for the next draw. Announces nothing."""
-        wanted = self.source
+        wanted, held = self.source, self.moment is not None
         now = time.time()
         counts: Counter[tuple[str, int]] = Counter()
         for event in events:
@@ -189,12 +181,15 @@ class StreamState(param.Parameterized):
             stored = event.inserted_at.timestamp()
             if event.stream_seq > self._plotted_to:
                 counts[key, int(min(stored, now))] += 1
+            self.plot.take(event.stream_seq, key, event, now)
             if event.stream_seq > self._totalled_to:
                 self._totals[key] += 1
             self._last[key] = stored
             self._latest = stored
             if (not wanted or key == wanted) and event.stream_seq > self._shown_to:
                 self._matched += 1
+                if held:
+                    continue
                 if len(self._pending) == self.cap:
                     self._pending.popleft()
                     self._overrun += not self.asleep  # what nobody could see was not skipped
@@ -207,8 +202,13 @@ class StreamState(param.Parameterized):
             self.position = max(self.position, events[-1].stream_seq)
 
     def _count(self, key: str, t: float, n: int) -> None:
-        self._windows.add(key, t, n)
+        self._rates.setdefault(key, SlidingRate(61)).add(t, n)
         self._all.add(t, n)
+
+    def _rate(self, key: str, now: float) -> float:
+        """A source's events per second over the last complete 60 seconds."""
+        ring = self._rates.get(key)
+        return sum(n for _, n in ring.buckets(now)[:-1]) / 60 if ring else 0.0
 
     # What is seen
 
@@ -247,14 +247,10 @@ class StreamState(param.Parameterized):
             badge=badge_of(feed_state, self.ingestion),
             total=max(self.position, self._totalled_to),
             sources=self._describe(now),
-            series=self._windows.series(now, self.window),
             **self._last_event(now),
             **figures,
         )
-
-    def choose_window(self, window: Window) -> None:
-        """Show another span in the plot, at once."""
-        self.param.update(window=window, series=self._windows.series(time.time(), window))
+        self.plot.advance(now)
 
     def show(self, rows: Sequence[Event]) -> None:
         """Replace the rows by those given, newest first; what was taken meanwhile and is newer stays on top of them."""
@@ -268,6 +264,18 @@ class StreamState(param.Parameterized):
             total=max(self.position, self._totalled_to),
             **self._last_event(time.time()),
         )
+
+    def hold(self, moment: float, rows: Sequence[Event]) -> None:
+        """Show the rows that end at a moment, newest first, and let them stand still."""
+        self._pending.clear()
+        self.rows = deque(rows[: self.cap], maxlen=self.cap)
+        self.param.update(moment=moment, resets=self.resets + 1)
+
+    def release(self, rows: Sequence[Event]) -> None:
+        """Show the newest rows again, and what comes."""
+        self.moment = None
+        self.rows.clear()
+        self.show(rows)
 
     def filter(self, source: str) -> None:
         """Show one source only, or all (`""`). At once for what is at hand; then `show` what PostgreSQL holds of it."""
@@ -311,7 +319,7 @@ class StreamState(param.Parameterized):
                 "type": self._known[key].type if key in self._known else "",
                 "colour": self.colour_of(key),
                 "total": self._totals[key],
-                "rate": self._windows.rate(key, now),
+                "rate": self._rate(key, now),
                 "last": timetext.ago(now - self._last[key]) if key in self._last else "never",
                 "trouble": self._troubles.get(key, ""),
             }

@@ -69,7 +69,7 @@ class StreamView(Viewer):
         self.manager = SourceManager(seater, stream, self._presenter, self.session.spawn)
         self.notice = Notice(self.state)
         self.statistics = Statistics(self.state)
-        self.plot = RatePlot(self.state, self.session.change)
+        self.plot = RatePlot(self.state, self.session.change, self.session.jump_to, self.session.back_to_live)
         self.sources = SourceTable(self.state)
         self.filter = SourceFilter(self.state, self.session.change)
         self.table = EventTable(

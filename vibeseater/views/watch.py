@@ -12,10 +12,8 @@ from uuid import UUID
 from vibeseater.models import Source, Stream
 from vibeseater.rates import SlidingRate
 from vibeseater.seater import VibeSeater
-from vibeseater.store.statistics import Bucket
-from vibeseater.views.windows import LONGEST
 
-__all__ = ["Now", "StreamRates", "hour_of", "stream_now", "streams_and_rates"]
+__all__ = ["Now", "StreamRates", "stream_now", "streams_and_rates"]
 
 _FRESH = 0.9  # seconds that an answer is handed on for: a little under the second in which views tick
 
@@ -70,16 +68,6 @@ async def stream_now(seater: VibeSeater, stream_id: UUID) -> Now:
         return Now(stream, sources, {str(one.source_id): one.last_error for one in status.sources if one.last_error})
 
     return await _shared(seater, stream_id, read)
-
-
-async def hour_of(seater: VibeSeater, stream_id: UUID) -> list[Bucket]:
-    """The stream's events of the last hour, counted by second and source; at most a second old.
-
-    Raises:
-        NotFoundError: the stream was deleted.
-        UnreachableError: PostgreSQL does not answer.
-    """
-    return await _shared(seater, ("hour", stream_id), lambda: seater.events.count_events_by_bucket(stream_id, LONGEST))
 
 
 class StreamRates:
