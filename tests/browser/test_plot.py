@@ -119,7 +119,8 @@ async def test_a_press_in_the_plot_shows_the_rows_of_that_moment_until_one_retur
     view = await open_page(f"{served}/stream?id={stream.id}")
     await view.ready()
     await eventually(lambda: _total(view, 6))
-    await view.page.mouse.click(*await place(view.page, time.time() - 20))
+    at = (await column(view.page, "t"))[2] / 1000
+    await view.page.mouse.click(*await place(view.page, at + 15))
     await eventually(lambda: _rows(view, old[::-1]))
     later = await _create(beside, stream, "later")
     await eventually(lambda: _total(view, 7))
@@ -142,8 +143,8 @@ async def test_a_stroke_over_the_plot_looks_closer_and_stands_still(
     view = await open_page(f"{served}/stream?id={stream.id}")
     await view.ready()
     await eventually(lambda: _total(view, 5))
-    now = time.time()
-    (left, y), (right, _) = await place(view.page, now - 40), await place(view.page, now - 20)
+    at = (await column(view.page, "t"))[0] / 1000
+    (left, y), (right, _) = await place(view.page, at - 9), await place(view.page, at + 9)
     box = await view.page.locator(".bk-Figure").bounding_box()
     await view.page.mouse.move(left, y)
     await view.page.mouse.down()
@@ -152,8 +153,8 @@ async def test_a_stroke_over_the_plot_looks_closer_and_stands_still(
     await view.page.mouse.up()
     await eventually(lambda: _total(view, 4))
     looked = await seen(view.page)
-    assert abs(looked[0] - now + 40) < 3
-    assert abs(looked[1] - now + 20) < 3
+    assert abs(looked[0] - at + 9) < 4
+    assert abs(looked[1] - at - 9) < 4
     await _create(beside, stream)
     await eventually(lambda: _figure(view, "total", "6"))
     assert await seen(view.page) == looked, "left alone"
