@@ -207,6 +207,68 @@ async def test_a_slow_storage_slows_the_reading(server: LocalServer, tools: Tool
         assert 0 < sent < 5000
 
 
+async def test_a_reader_that_is_held_keeps_its_connection(server: LocalServer, tools: Tools) -> None:
+    """Held for longer than both heartbeats it reads on, answers pings and misses nothing: one connection, all there."""
+    connections, done = [], asyncio.Event()
+
+    async def talk(socket: web.WebSocketResponse) -> None:
+        connections.append(socket)
+        for number in range(400):
+            await socket.send_json({"n": number})
+            await asyncio.sleep(0.01)
+        done.set()
+        await socket.receive()
+
+    config = {"url": serve(server, "/", talk, heartbeat=0.5), "heartbeat": 1, "rate": 2, "burst": 1}
+    numbers: list[int] = []
+    async with asyncio.timeout(20), aclosing(source(tools, **config).stream(None)) as batches:  # type: ignore[type-var]
+        async for batch in batches:
+            numbers += [item.content["n"] for item in batch.items]
+            if numbers == [0]:
+                await done.wait()  # four seconds, as a limit would hold it
+            if len(numbers) == 400:
+                break
+    assert numbers == list(range(400))
+    assert len(connections) == 1
+
+
+async def test_a_full_buffer_is_told_and_is_no_death(server: LocalServer, tools: Tools) -> None:
+    """What can't be buffered stays with the server; the source says so, and its own heartbeat does not cut the line."""
+    connections: list[Any] = []
+
+    async def talk(socket: web.WebSocketResponse) -> None:
+        connections.append(socket)
+        for number in range(3000):
+            await socket.send_json({"n": number, "x": "y" * 10_000})
+        await socket.receive()
+
+    config = {"url": serve(server, "/", talk), "heartbeat": 1, "rate": 1000, "burst": 1000}
+    numbers: list[int] = []
+    problems = set()
+    async with asyncio.timeout(30), aclosing(source(tools, **config).stream(None)) as batches:  # type: ignore[type-var]
+        async for batch in batches:
+            numbers += [item.content["n"] for item in batch.items]
+            problems.add(batch.problem)
+            if numbers and len(problems) == 1:
+                await asyncio.sleep(2.5)  # longer than the heartbeat and its answer
+            if len(numbers) == 3000:
+                break
+    assert numbers == list(range(3000))
+    assert len(connections) == 1
+    assert any("speaks faster than is taken" in str(problem) for problem in problems)
+
+
+async def test_a_server_that_does_not_answer_pings_is_left(server: LocalServer, tools: Tools) -> None:
+    """Silence alone is no death; silence after a ping is."""
+
+    async def talk(socket: web.WebSocketResponse) -> None:
+        await asyncio.Event().wait()  # nobody reads, so nobody answers
+
+    url = serve(server, "/", talk)
+    with pytest.raises(FetchError, match=r"no answer to a ping within 0\.5 s"):
+        await take(source(tools, url=url, heartbeat=1), 1)
+
+
 @pytest.mark.parametrize(
     ("config", "says"),
     [

@@ -228,12 +228,11 @@ class HttpClient:
 
     @asynccontextmanager
     async def websocket(
-        self, url: str, *, headers: Mapping[str, str] | None = None, heartbeat: float = 20.0, most: int = 1024 * 1024
+        self, url: str, *, headers: Mapping[str, str] | None = None, most: int = 1024 * 1024
     ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
-        """Open a WebSocket (ws, wss). Redirects are not followed.
+        """Open a WebSocket (ws, wss). Redirects are not followed; pings and pongs are the reader's.
 
         Args:
-            heartbeat: seconds between two pings; one that stays unanswered ends the connection.
             most: bytes of one message, decompressed.
 
         Raises:
@@ -248,7 +247,7 @@ class HttpClient:
                 socket = await self._session(streaming=True).ws_connect(
                     here,
                     headers=dict(headers or {}),
-                    heartbeat=heartbeat,
+                    autoping=False,
                     max_msg_size=most,
                     timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
                 )

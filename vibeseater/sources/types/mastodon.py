@@ -167,8 +167,8 @@ class MastodonStream(StreamingSource):
                     f"{head.url}: the answer is {head.content_type or 'of no declared type'}, not text/event-stream"
                 )
             yield Batch(items=[])
-            async with aclosing(pieces) as body:
-                async for messages in gathered(_messages(body)):
+            async with aclosing(pieces) as body, aclosing(gathered(_messages(body))) as handfuls:
+                async for messages in handfuls:
                     yield _heard(messages, config.event_type)
             raise FetchError(f"{head.url}: the server closed the connection", url=head.url)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
@@ -52,15 +53,16 @@ class IteratorSource(StreamingSource):
     async def stream(self, cursor: Any) -> AsyncIterator[Batch]:
         """All that the iterator gives."""
         try:
-            async for things in gathered(aiter(self._things), self.config.handful()):
-                items: list[Item] = []
-                flaws: list[str] = []
-                for thing in things:
-                    try:
-                        items.append(to_python_item(thing, self.config.event_type))
-                    except InputError as error:
-                        flaws.append(str(error))
-                yield Batch(items=items, rejected=len(flaws), problem=flaws[0] if flaws else None)
+            async with aclosing(gathered(aiter(self._things), self.config.handful())) as handfuls:
+                async for things in handfuls:
+                    items: list[Item] = []
+                    flaws: list[str] = []
+                    for thing in things:
+                        try:
+                            items.append(to_python_item(thing, self.config.event_type))
+                        except InputError as error:
+                            flaws.append(str(error))
+                    yield Batch(items=items, rejected=len(flaws), problem=flaws[0] if flaws else None)
         except (SourceError, asyncio.CancelledError, GeneratorExit):
             raise
         except Exception as error:  # whatever the user's own code raises: an iterator that raised is at its end

@@ -7,6 +7,7 @@ on from, for servers that can.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -17,7 +18,7 @@ from vibeseater.errors import FetchError, InputError
 from vibeseater.sources.addresses import check_url, public_url
 from vibeseater.sources.base import Batch, Item, ReadConfig, StreamingSource
 from vibeseater.sources.credentials import Headers, Secret, check_headers, reveal, reveal_headers
-from vibeseater.sources.gathering import gathered
+from vibeseater.sources.gathering import Gauge, gathered
 from vibeseater.sources.mapping import BadItemError, to_item
 from vibeseater.sources.pointers import MISSING, check_pointer, follow
 from vibeseater.sources.presets import WEBSOCKET, apply_preset
@@ -35,6 +36,8 @@ _DEFAULTS: dict[str, Any] = {
     "heartbeat": 20.0,
 }
 _MOST = 1024 * 1024  # bytes of a message
+_WAITING = 10_000  # messages that are read on while earlier ones wait for a limit, or for PostgreSQL
+_WAITING_BYTES = 8 * 1024 * 1024  # the same in bytes
 
 Scalar = str | int | float | bool | None
 
@@ -56,7 +59,7 @@ class WebSocketConfig(ReadConfig, frozen=True, kw_only=True):
         cursor_parameter: of the address, in which that is told when connecting again.
         headers: to send along; a value may end with a reference, `Bearer env:NAME`.
         token: a secret (`env:NAME`) that stands for `{token}` in the messages of `subscribe`.
-        heartbeat: seconds between two pings; one that stays unanswered ends the connection.
+        heartbeat: seconds of silence after which a ping is sent; one that stays unanswered ends the connection.
     """
 
     url: str | None = None
@@ -114,16 +117,38 @@ class WebSocketSource(StreamingSource):
         if config.cursor_parameter is not None and isinstance(reached, str | int):
             joint = "&" if "?" in url else "?"
             url = f"{url}{joint}{quote(config.cursor_parameter)}={quote(str(reached))}"
-        async with self.tools.http.websocket(
-            url, headers=reveal_headers(config.headers), heartbeat=config.heartbeat or 20.0, most=_MOST
-        ) as socket:
+        async with self.tools.http.websocket(url, headers=reveal_headers(config.headers), most=_MOST) as socket:
             for message in config.subscribe or []:
                 await socket.send_str(_told(message, config))
             yield Batch(items=[], cursor=cursor)
-            async for texts in gathered(_texts(socket, public_url(url)), config.handful()):
-                batch = read_messages(texts, config, reached)
-                reached = batch.cursor["reached"]
-                yield batch
+            gauge = Gauge()
+            handfuls = gathered(
+                _texts(socket, public_url(url), config.heartbeat or 20.0),
+                config.handful(),
+                buffer=_WAITING,
+                weigh=len,
+                heaviest=_WAITING_BYTES,
+                gauge=gauge,
+            )
+            async with aclosing(handfuls):  # so that nobody listens any more when the socket is closed
+                async for batch in self._batches(handfuls, config, reached, gauge):
+                    yield batch
+
+    async def _batches(
+        self, handfuls: AsyncIterator[list[str | bytes]], config: WebSocketConfig, reached: Any, gauge: Gauge
+    ) -> AsyncIterator[Batch]:
+        told = 0
+        async for texts in handfuls:
+            batch = read_messages(texts, config, reached)
+            reached = batch.cursor["reached"]
+            if gauge.full > told and config.cursor is None:
+                told = gauge.full
+                flaw = (
+                    f"it speaks faster than is taken: {gauge.waiting} messages wait, and it is read no further. "
+                    "If it gives up, what it says then is missed: raise the limit, or let it sample or drop"
+                )
+                batch = msgspec.structs.replace(batch, problem=batch.problem or flaw)
+            yield batch
 
 
 def _told(message: Any, config: WebSocketConfig) -> str:
@@ -133,15 +158,33 @@ def _told(message: Any, config: WebSocketConfig) -> str:
     return text.replace("{token}", msgspec.json.encode(reveal(config.token)).decode()[1:-1])
 
 
-async def _texts(socket: aiohttp.ClientWebSocketResponse, shown: str) -> AsyncIterator[str | bytes]:
-    async for message in socket:
-        if message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
-            yield message.data
-        elif message.type == aiohttp.WSMsgType.ERROR:
-            break
-    code = socket.close_code
-    problem = socket.exception()
-    reason = clean_text(problem, 200) if problem is not None else f"code {code}"
+async def _texts(socket: aiohttp.ClientWebSocketResponse, shown: str, heartbeat: float) -> AsyncIterator[str | bytes]:
+    """What is said. Silence counts only while somebody listens: a reader that is held back must not take the connection
+    for dead because it did not read the answers to its pings."""
+    problem: BaseException | str | None = None
+    asked = False
+    try:
+        while True:
+            try:
+                message = await socket.receive(timeout=heartbeat / 2 if asked else heartbeat)
+            except TimeoutError:
+                if asked:
+                    problem = f"no answer to a ping within {heartbeat / 2:g} s"
+                    break
+                asked = True
+                await socket.ping()
+                continue
+            asked = False
+            if message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
+                yield message.data
+            elif message.type == aiohttp.WSMsgType.PING:
+                await socket.pong(message.data)
+            elif message.type != aiohttp.WSMsgType.PONG:
+                problem = socket.exception()
+                break
+    except (aiohttp.ClientError, OSError) as error:
+        problem = error
+    reason = clean_text(problem, 200) if problem is not None else f"code {socket.close_code}"
     raise FetchError(f"{shown}: the connection was closed ({reason})", url=shown)
 
 
