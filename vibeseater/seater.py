@@ -14,10 +14,12 @@ import msgspec
 from vibeseater import embedded, html
 from vibeseater.archive.archives import Archives
 from vibeseater.archive.reader import ArchiveReader
+from vibeseater.bookmarks import Bookmarks, Highlights
 from vibeseater.broadcast.connection import Redis, RedisCluster, check_server, make_client
 from vibeseater.broadcast.hub import Hub
 from vibeseater.broadcast.link import make_listener
 from vibeseater.broadcast.publisher import Publisher
+from vibeseater.changes import Changes
 from vibeseater.errors import ClosedError, InputError
 from vibeseater.feeds.live import LiveFeed
 from vibeseater.feeds.replay import ReplayFeed
@@ -46,6 +48,7 @@ class VibeSeater:
         events: create events, read them, count them.
         streaming: start, pause, resume, stop ingestion.
         archive: archive and purge streams, and say what is kept of them.
+        bookmarks: mark events and ranges; highlights: rules by which events are coloured. Both are shared live.
         hub: the one Redis listener of this process.
         publisher: what sends this process's events to Redis.
         pool: the connections to PostgreSQL.
@@ -63,6 +66,9 @@ class VibeSeater:
     events: EventLog
     streaming: Streaming
     archive: Archives
+    bookmarks: Bookmarks
+    highlights: Highlights
+    changes: Changes
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -118,6 +124,10 @@ class VibeSeater:
         closing.push_async_callback(self.sources.aclose)
         self.streaming = Streaming(pool=self.pool, streams=self.streams, events=self.events, settings=settings)
         closing.push_async_callback(self.streaming.aclose)
+        self.changes = Changes(self.pool, self.hub, self.publisher)
+        closing.push_async_callback(self.changes.aclose)
+        self.bookmarks = Bookmarks(self.pool, self.streams, self.changes)
+        self.highlights = Highlights(self.pool, self.streams, self.events, self.changes)
 
     async def close(self) -> None:
         """Stop ingestion, store and send what is under way, close every connection. May be called twice.

@@ -60,6 +60,7 @@ class Hub:
         self._read_counters = read_counters
         self._watchers: dict[Topic, list[Watcher]] = {}
         self._by_channel: dict[bytes, tuple[Topic, list[Watcher]]] = {}  # the same lists, as Redis names them
+        self._hearers: dict[bytes, Callable[[bytes], None]] = {}  # of channels that carry no events
         self._check_task: asyncio.Task[None] | None = None
         self._check_now = asyncio.Event()
         self.checked = True
@@ -76,17 +77,13 @@ class Hub:
 
     async def watch(self, topic: Topic, watcher: Watcher) -> None:
         """Hand a topic's messages to the watcher from now on; returns when Redis has confirmed, or is away."""
-        if self._check_task is None:
-            self._check_task = asyncio.create_task(self._check(), name="vibeseater-hub")
+        self._begin()
         watchers = self._watchers.get(topic)
         if watchers is None:
             watchers = self._watchers[topic] = []
             self._by_channel[str(topic).encode()] = topic, watchers
         watchers.append(watcher)
-        try:
-            await self._listener.subscribe(str(topic))
-        except TimeoutError:
-            _log.warning("Redis does not confirm %s; it is read from PostgreSQL meanwhile", topic)
+        await self._subscribe(str(topic))
 
     async def unwatch(self, topic: Topic, watcher: Watcher) -> None:
         """Hand the watcher nothing more."""
@@ -96,6 +93,20 @@ class Hub:
             if not watchers:
                 del self._watchers[topic], self._by_channel[str(topic).encode()]
                 await self._listener.unsubscribe(str(topic))
+
+    async def hear(self, channel: str, on_message: Callable[[bytes], None]) -> None:
+        """Hand a channel's messages, which are no events, to a function that returns at once and never raises.
+
+        They may be lost, doubled and forged: they are hints, and PostgreSQL is the truth.
+        """
+        self._begin()
+        self._hearers[channel.encode()] = on_message
+        await self._subscribe(channel)
+
+    async def unhear(self, channel: str) -> None:
+        """Hear the channel no longer."""
+        if self._hearers.pop(channel.encode(), None) is not None:
+            await self._listener.unsubscribe(channel)
 
     def check_soon(self) -> None:
         """Read the counters now rather than at the next second."""
@@ -112,6 +123,16 @@ class Hub:
             await asyncio.wait([task])
         await self._listener.close()
 
+    def _begin(self) -> None:
+        if self._check_task is None:
+            self._check_task = asyncio.create_task(self._check(), name="vibeseater-hub")
+
+    async def _subscribe(self, channel: str) -> None:
+        try:
+            await self._listener.subscribe(channel)
+        except TimeoutError:
+            _log.warning("Redis does not confirm %s; it is read from PostgreSQL meanwhile", channel)
+
     def _on_connected(self) -> None:
         telemetry.execute(("vibeseater", "hub", "connected"), {"count": 1}, {"topics": len(self._watchers)})
         self.check_soon()  # what came while nobody listened
@@ -119,6 +140,9 @@ class Hub:
     def _hand_out(self, channel: bytes, data: bytes) -> None:
         found = self._by_channel.get(channel)
         if found is None:
+            hearer = self._hearers.get(channel)
+            if hearer is not None:
+                hearer(data)
             return
         topic, watchers = found
         try:

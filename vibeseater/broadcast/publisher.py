@@ -49,6 +49,10 @@ class Publisher:
             for lane in list(self._lanes.values()):
                 await lane.room()
 
+    def announce(self, channel: str, message: bytes) -> None:
+        """Queue a message that is no event's, on a channel of its own. Returns at once."""
+        self._lane(channel).put(channel, message)
+
     async def close(self) -> None:
         """Send what is queued, for two seconds at most."""
         for lane in self._lanes.values():
