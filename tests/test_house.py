@@ -32,8 +32,8 @@ STOREYS = (
     {"feeds", "sources"},
     {"bookmarks", "streaming"},
     {"seater"},
-    {"doctor", "ingest", "views"},
-    {"bench", "demo", "faults", "server"},
+    {"doctor", "ingest", "probes", "views"},
+    {"bench", "demo", "faults", "plugins", "server"},
     {"cli"},
 )
 NEIGHBOURS = {("models", "telemetry"), ("telemetry", "models"), ("server", "demo"), ("demo", "server")}
@@ -42,7 +42,7 @@ NEIGHBOURS = {("models", "telemetry"), ("telemetry", "models"), ("server", "demo
 FACE_SEERS = {"bench", "cli", "demo", "doctor", "faults", "server", "views"}
 
 # Exceptions that are raised and caught within one part, and never reach a user.
-INSIDE = {"AnswerLostError", "BadItemError", "DecodeError", "PrivateAddressError", "TooLargeError"}
+INSIDE = {"AnswerLostError", "BadItemError", "DecodeError", "PrivateAddressError", "TooFastError", "TooLargeError"}
 
 
 def _modules() -> list[Path]:

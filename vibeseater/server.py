@@ -30,6 +30,7 @@ from tornado.web import RedirectHandler, RequestHandler
 
 from vibeseater.errors import InputError, ServerError, SettingsError
 from vibeseater.ingest import Ingest
+from vibeseater.probes import ReadyHandler, probe_routes
 
 # The pages' components name the scripts that /static serves: a process that did not import them would answer 404 for
 # the scripts of a page that another process made.
@@ -43,8 +44,6 @@ __all__ = ["Bound", "bind", "find_pages", "serve", "serve_in_processes"]
 
 HOME = "/streams"
 """Where `/` leads."""
-
-_READY_SECONDS = 3.0  # how long `/readyz` waits for PostgreSQL and Redis
 
 _CLOSING_SECONDS = 2.0  # for the websockets to be closed
 _SHORTEST_LIFE = 5.0  # seconds after which a forked process that ends is thought to have worked
@@ -132,43 +131,6 @@ def _name(error: OSError) -> str:
     return errno.errorcode.get(error.errno or 0, "")
 
 
-class _Health(RequestHandler):
-    """`/healthz`: this process is alive and its event loop turns."""
-
-    async def get(self) -> None:
-        self.write({"status": "ok"})
-
-
-class _Ready(RequestHandler):
-    """`/readyz`: PostgreSQL and Redis answer. 503 says which does not."""
-
-    def initialize(self, seater: VibeSeater) -> None:
-        self.seater = seater
-
-    async def get(self) -> None:
-        postgresql, redis = await asyncio.gather(
-            _answers(self.seater.pool.fetchval("SELECT 1")), _answers(self.seater.redis.ping())
-        )
-        self.set_status(200 if postgresql and redis else 503)
-        self.write(
-            {
-                "status": "ready" if postgresql and redis else "not ready",
-                "postgresql": "ok" if postgresql else "no answer",
-                "redis": "ok" if redis else "no answer",
-            }
-        )
-
-
-async def _answers(question: Awaitable[Any]) -> bool:
-    try:
-        async with asyncio.timeout(_READY_SECONDS):
-            await question
-    except Exception as error:  # whatever it is, it is no answer
-        _log.warning("not ready: %s", error)
-        return False
-    return True
-
-
 async def serve(
     bound: Bound,
     *,
@@ -202,7 +164,7 @@ async def serve(
 
 def _log_failure(handler: RequestHandler) -> None:
     """Log requests that failed by our fault. What a visitor mistypes is no news to whoever runs the server."""
-    if handler.get_status() >= 500 and not isinstance(handler, _Ready):
+    if handler.get_status() >= 500 and not isinstance(handler, ReadyHandler):
         _log.error("%d %s", handler.get_status(), handler.request.path)
 
 
@@ -212,13 +174,16 @@ class _Web:
     def __init__(self, seater: VibeSeater, bound: Bound, allow_origins: Sequence[str]) -> None:
         pages: dict[str, Any] = dict(find_pages())
         self._ingest = Ingest(seater)
+
+        async def connected() -> VibeSeater:
+            return seater
+
         self._tornado = BokehTornado(
             build_applications(pages),
             extra_websocket_origins=bound.origins(allow_origins),
             extra_patterns=[
                 (r"/?", RedirectHandler, {"url": HOME, "permanent": False}),
-                (r"/healthz", _Health),
-                (r"/readyz", _Ready, {"seater": seater}),
+                *probe_routes(connected),
                 *self._ingest.routes(),
             ],
             use_index=False,

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from vibeseater.ingest.endpoint import Ingest
+from vibeseater.ingest.endpoint import Ingest, ingest_routes
 
-__all__ = ["Ingest"]
+__all__ = ["Ingest", "ingest_routes"]

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import math
 import re
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -21,7 +21,7 @@ import msgspec
 from tornado.web import RequestHandler, stream_request_body
 
 from vibeseater import telemetry
-from vibeseater.errors import InputError, NotFoundError, ServerError, SettingsError
+from vibeseater.errors import InputError, NotFoundError, ServerError, SettingsError, VibeSeaterError
 from vibeseater.ingest.allowance import Allowances, TooFastError
 from vibeseater.ingest.bucket import Bucket
 from vibeseater.ingest.openapi import description
@@ -37,7 +37,7 @@ from vibeseater.store.inlets import Inlet, find_inlet
 if TYPE_CHECKING:
     from vibeseater.seater import VibeSeater
 
-__all__ = ["Ingest"]
+__all__ = ["Ingest", "ingest_routes"]
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +47,17 @@ _SLOWEST = 30.0  # seconds that a body may take to arrive
 _DRAINED = 64 << 20  # bytes of a refused body that are read and dropped: who is cut off while sending reads no answer
 _PATIENCE = 5  # seconds after which a sender is asked to try again while PostgreSQL is away
 _PAUSED_PATIENCE = 60  # the same while the stream rests
+
+
+Routes = list[tuple[str, type[RequestHandler], dict[str, Any]]]
+
+
+def ingest_routes(found: Callable[[], Awaitable[Ingest]]) -> Routes:
+    """Tornado's routes to an endpoint that is found when a request comes; what that raises is answered with 503."""
+    return [
+        (r"/ingest/openapi\.json", _Description, {}),
+        (r"/ingest/([^/]+)", _Delivery, {"found": found}),
+    ]
 
 
 class Ingest:
@@ -62,12 +73,13 @@ class Ingest:
         self._allowances = Allowances(seater.pool)
         self._buckets: dict[UUID, Bucket] = {}
 
-    def routes(self) -> list[tuple[str, type[RequestHandler], dict[str, Any]]]:
+    def routes(self) -> Routes:
         """Tornado's routes."""
-        return [
-            (r"/ingest/openapi\.json", _Description, {}),
-            (r"/ingest/([^/]+)", _Delivery, {"ingest": self}),
-        ]
+
+        async def found() -> Ingest:
+            return self
+
+        return ingest_routes(found)
 
     def bucket(self, source_id: UUID, rate: float) -> Bucket:
         """The source's bucket; a new one when its rate was changed."""
@@ -182,25 +194,32 @@ class _Delivery(_Json):
 
     allowed = "POST"
 
-    def initialize(self, ingest: Ingest) -> None:
-        self._ingest = ingest
+    def initialize(self, found: Callable[[], Awaitable[Ingest]]) -> None:
+        self._found = found
+        self._ingest: Ingest | None = None
         self._body = bytearray()
         self._inlet: Inlet | None = None
         self._refusal: _RefusedError | None = None
         self._most = self._passed = 0
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def _endpoint(self) -> Ingest:
+        assert self._ingest is not None
+        return self._ingest
+
     async def prepare(self) -> None:
         if self.request.method != "POST":
             return  # tornado says 405
         try:
+            self._ingest = await self._found()
             self._inlet = await self._find(self.path_args[0])
             config = _config(self._inlet)
             self._most = config.max_bytes
             self._check_head(config)
         except _RefusedError as refusal:
             self._refusal = refusal
-        except ServerError as error:
+        except VibeSeaterError as error:  # PostgreSQL is away, or nothing could be connected to
             self._refusal = _unavailable(error)
         length = self.request.headers.get("Content-Length", "")
         if self._refusal is not None and length.isdigit() and int(length) > _DRAINED:
@@ -214,7 +233,7 @@ class _Delivery(_Json):
             source_id = UUID(text)
         except ValueError:
             raise missing from None
-        inlet = await find_inlet(self._ingest.seater.pool, source_id)
+        inlet = await find_inlet(self._endpoint.seater.pool, source_id)
         if inlet is None or inlet.type != "webhook":
             raise missing
         return inlet
@@ -258,7 +277,7 @@ class _Delivery(_Json):
         except _RefusedError as refusal:
             self._refuse(refusal)
             return
-        self._ingest.tallies.taken(inlet.id, items, dropped)
+        self._endpoint.tallies.taken(inlet.id, items, dropped)
         self.set_status(201 if events.created else 200)
         self._tell(items, events.created)
         self.answer(
@@ -282,7 +301,7 @@ class _Delivery(_Json):
             _log.error("webhook %s: %s", inlet.id, error)
             raise _RefusedError(503, "This webhook's secret is not set on this server.") from None
         _check_open(inlet)
-        bucket = self._ingest.bucket(inlet.id, config.rate)
+        bucket = self._endpoint.bucket(inlet.id, config.rate)
         wait = bucket.wait()
         if wait > 0:
             raise _RefusedError(
@@ -296,7 +315,7 @@ class _Delivery(_Json):
             raise _RefusedError(400, f"The body can't be read as JSON: {flaw}.") from None
         bucket.take(max(1, len(items)))  # before anything is awaited: what comes meanwhile finds it taken
         try:
-            events, dropped = await self._ingest.take(inlet, items)
+            events, dropped = await self._endpoint.take(inlet, items)
         except TooFastError as limit:
             bucket.take(-max(1, len(items)))
             raise _RefusedError(
@@ -314,7 +333,7 @@ class _Delivery(_Json):
         self._stop_timer()
         if self._inlet is not None and refusal.counted is not None:
             reason = f"refused with {refusal.status}: {refusal.detail}"[:500]
-            self._ingest.tallies.refused(self._inlet.id, reason, refusal.counted)
+            self._endpoint.tallies.refused(self._inlet.id, reason, refusal.counted)
         self.problem(refusal.status, refusal.detail, **refusal.headers)
         self._tell(0, 0)
 
@@ -380,6 +399,6 @@ def _too_large(most: int) -> _RefusedError:
     return _RefusedError(413, f"The body is larger than {most:,} bytes. Send it in pieces.")
 
 
-def _unavailable(error: ServerError) -> _RefusedError:
+def _unavailable(error: VibeSeaterError) -> _RefusedError:
     _log.warning("a webhook was refused: %s", error)
     return _RefusedError(503, "Not stored: the database is away. Try again.", counted=None, Retry_After=str(_PATIENCE))
