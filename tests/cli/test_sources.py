@@ -100,3 +100,17 @@ async def test_a_webhook_tells_where_to_send(commands: Commands, seater: VibeSea
         "streams", "add-source", "news", "--type", "webhook", "--config", '{"secret": "hunter2"}'
     )
     assert (plain.code, "env:MY_SECRET" in plain.err, "hunter2" in plain.err) == (1, True, False)
+
+
+async def test_a_stream_is_bounded_and_shows_it(commands: Commands, seater: VibeSeater) -> None:
+    """Set, shown with what it did, told beside the sources, taken away; a wrong rate is one line."""
+    stream = await seater.streams.create_stream("News", slug="news")
+    assert (await commands.run("streams", "limit", "news")).out == "news: no limit\n"
+    done = await commands.run("streams", "limit", "news", "2.5", "--burst", "10", "--at-limit", "drop")
+    assert done.out == "news: at most 2.5 events/s, 10 at once, then drop; 0 left out, 0.0 s waited\n"
+    await seater.sources.create_source(stream, name="by hand")
+    assert "at most 2.5 events/s" in (await commands.run("streams", "sources", "news")).out
+    assert json.loads((await commands.run("streams", "limit", "news", "--json")).out)["rate"] == 2.5
+    wrong = await commands.run("streams", "limit", "news", "0")
+    assert (wrong.code, wrong.out, "rate=0.0" in wrong.err) == (1, "", True)
+    assert (await commands.run("streams", "limit", "news", "--off")).out == "news: no limit\n"

@@ -58,6 +58,13 @@ def test_a_source_in_a_line() -> None:
     assert source_health.shown(fare(events_stored=1))["line"] == "1 event"
 
 
+def test_what_limits_did_is_told() -> None:
+    """What is left out must not look as if it had never been there."""
+    limited = fare(events_stored=5, items_dropped=1500, seconds_waited=75.2)
+    assert source_health.shown(limited)["line"] == "5 events · 1,500 left out by a limit · held back for 1 min"
+    assert source_health.shown(fare(events_stored=5, seconds_waited=0.2))["line"] == "5 events"
+
+
 def test_a_preview_shows_no_credentials() -> None:
     item = Item(external_id="1", event_type="json_item", content={"title": "<b>One</b>"}, occurred_at=NOW)
     config = {"url": "https://me:pass@x.example/api?token=secret", "items": "/rows", "id": "/id"}

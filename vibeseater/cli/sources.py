@@ -16,6 +16,8 @@ from vibeseater.models import Source
 if TYPE_CHECKING:
     from vibeseater.seater import VibeSeater
     from vibeseater.sources.discovery import Found
+    from vibeseater.sources.limits import AtLimit
+    from vibeseater.store.stream_limits import StreamLimit
     from vibeseater.streaming import SourceStatus
 
 __all__ = ["COMMANDS"]
@@ -116,23 +118,32 @@ def sources(stream: str, as_json: bool) -> None:
 
     async def work(seater: VibeSeater) -> None:
         shown = await the_stream(seater, stream)
-        fares = (await seater.streaming.status(shown)).sources
+        status = await seater.streaming.status(shown)
+        fares = status.sources
         if as_json:
             for fare in fares:
                 json_line(fare)
         elif fares:
             rows(
-                ("SOURCE", "TYPE", "STATE", "EVENTS", "LAST", "READ", "NEXT", "SEEN", "REFUSED", "ID"),
+                ("SOURCE", "TYPE", "STATE", "EVENTS", "LAST", "READ", "NEXT", "SEEN", "REFUSED", "LEFT OUT", "ID"),
                 [_row(fare) for fare in fares],
             )
             for fare in fares:
                 if fare.last_error is not None:
                     when = f"{ago(fare.last_error_at)}: " if fare.last_error_at else ""
                     line(f"{plain(fare.name, 40)}: {when}{plain(fare.last_error, 300)}")
+            if status.limit is not None:
+                line(f"{shown.slug}: {_limit(status.limit)}")
         else:
             line(f"No sources yet. Add one: vibeseater streams add-source {shown.slug} --url URL")
 
     run_connected(work)
+
+
+def _limit(limit: StreamLimit) -> str:
+    """A stream's limit, and what it did."""
+    told = f"at most {limit.rate:g} events/s, {limit.burst:g} at once, then {limit.at_limit}"
+    return f"{told}; {limit.events_dropped:,} left out, {limit.seconds_waited:,.1f} s waited"
 
 
 def _row(fare: SourceStatus) -> tuple[object, ...]:
@@ -147,8 +158,39 @@ def _row(fare: SourceStatus) -> tuple[object, ...]:
         clock(fare.next_run_at) if fare.next_run_at else "–",
         f"{fare.items_seen:,}",
         f"{fare.items_rejected:,}",
+        f"{fare.items_dropped:,}",
         fare.source_id,
     )
+
+
+@click.command("limit")
+@click.argument("stream")
+@click.argument("rate", type=float, required=False)
+@click.option("--burst", type=float, help="Events that may come at once after a rest; else those of a second.")
+@click.option(
+    "--at-limit", default="wait", show_default=True, type=click.Choice(("wait", "sample", "drop")), help="What of more."
+)
+@click.option("--off", is_flag=True, help="Take the limit away.")
+@_json
+def limit(stream: str, rate: float | None, burst: float | None, at_limit: AtLimit, off: bool, as_json: bool) -> None:
+    """Bound STREAM to RATE events per second over all its sources and processes; without RATE, show its limit.
+
+    Events that are made by `vibeseater create` are not bounded.
+    """
+    if off and rate is not None:
+        raise click.UsageError("Give either RATE or --off.")
+
+    async def work(seater: VibeSeater) -> None:
+        bounded = await the_stream(seater, stream)
+        if off or rate is not None:
+            await seater.streaming.limit_stream(bounded, rate, burst=burst, at_limit=at_limit)
+        found = (await seater.streaming.status(bounded)).limit
+        if as_json:
+            json_line(found)
+        else:
+            line(f"{bounded.slug}: {'no limit' if found is None else _limit(found)}")
+
+    run_connected(work)
 
 
 @click.command("edit-source")
@@ -230,6 +272,7 @@ COMMANDS = [
     sources,
     edit_source,
     remove_source,
+    limit,
     _control("pause", "Let rest"),
     _control("resume", "Let go on"),
 ]

@@ -34,6 +34,10 @@ def shown(fare: SourceStatus, now: float | None = None) -> dict[str, Any]:
         parts.append(f"last event {timetext.ago(at - fare.last_event_at.timestamp())}")
     if fare.items_rejected:
         parts.append(f"{fare.items_rejected:,} refused")
+    if fare.items_dropped:
+        parts.append(f"{fare.items_dropped:,} left out by a limit")
+    if fare.seconds_waited >= 1:
+        parts.append(f"held back for {timetext.ago(fare.seconds_waited).removesuffix(' ago')}")
     if fare.next_run_at is not None:
         wait = timetext.ago(fare.next_run_at.timestamp() - at)
         parts.append("next read now" if wait == "now" else f"next read in {wait.removesuffix(' ago')}")
