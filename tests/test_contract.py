@@ -257,7 +257,7 @@ def test_names_and_signatures() -> None:
     listing = dict.fromkeys(("start", "end", "source", "event_type", "search", "after", "before"))
     assert defaults(EventLog.list_events).items() >= listing.items()
     assert defaults(vibeseater.VibeSeater.subscribe) == {"since": None}
-    assert set(defaults(vibeseater.VibeSeater.replay)) == {"start", "end", "speed"}
+    assert set(defaults(vibeseater.VibeSeater.replay)) >= {"start", "end", "speed"}
 
 
 async def test_a_script(database_url: str, redis_url: str) -> None:

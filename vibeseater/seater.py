@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from functools import partial
@@ -158,20 +158,42 @@ class VibeSeater:
 
     def replay(
         self,
-        what: Stream | Source | str,
+        what: Stream | Source | str | Sequence[Stream | Source | str],
         start: datetime | str | None = None,
         end: datetime | str | None = None,
         speed: float = 1.0,
+        *,
+        along: ReplayFeed | None = None,
+        live: bool = False,
     ) -> ReplayFeed:
-        """A past window as a feed, in the order in which things happened.
+        """A past window as a feed, in the order in which things happened, whether PostgreSQL has it or an archive.
 
         Args:
-            what: a Stream, a Source, or a topic.
+            what: a Stream, a Source, or a topic; or several, whose events come in one order, each once.
             start, end: the window, by `occurred_at`; left out, all that there is.
-            speed: how many times faster than life, 0.1 to 1000, or `float("inf")`.
+            speed: how many times faster than life, 0.1 to 1000, or `float("inf")`, as fast as it is taken.
+            along: another replay, to be in step with: both follow its clock, whichever is paused, moved or changed.
+            live: when the window has been played, go on with what was stored since, and with what comes: each event
+                once. Of one stream or source, without an `end`.
         """
         self._check_open()
-        return ReplayFeed(self.pool, to_topic(what), start, end, speed, self.archive.reader)
+        several = [what] if isinstance(what, Stream | Source | Topic | str) else list(what)
+        if not several:
+            raise InputError("what", what, "nothing to play", "Name at least one stream or source")
+        topics = [to_topic(one) for one in several]
+        if live and (end is not None or len(topics) > 1):
+            raise InputError("live", live, "not with an end, nor of several topics", "Leave the end out, and name one")
+        go_live = (lambda topic, position: LiveFeed(self.pool, self.hub, topic, position)) if live else None
+        return ReplayFeed(
+            self.pool,
+            topics,
+            start,
+            end,
+            speed,
+            self.archive.reader,
+            playback=None if along is None else along.playback,
+            go_live=go_live,
+        )
 
     def _check_open(self) -> None:
         if self._closed or not hasattr(self, "hub"):

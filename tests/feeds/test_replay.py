@@ -328,6 +328,6 @@ async def test_a_long_window_is_read_page_by_page(
         async with asyncio.timeout(30):
             async for event in feed:
                 seen.append(event.stream_seq)
-                assert len(feed._ahead) <= 50
+                assert len(feed._windows[0].ahead) <= 50
         assert seen == list(range(1, 2001))
     await eventually(lambda: feed.state == "closed")

@@ -98,8 +98,11 @@ class ArchiveReader:
             if table.num_rows:
                 yield columns_of(table)
 
-    async def window(self, topic: Topic, after: tuple[datetime, int], end: datetime, limit: int) -> list[Event]:
-        """Events by `(occurred_at, position)`, after such a pair and up to `end`, at most `limit`."""
+    async def window(
+        self, topic: Topic, after: tuple[datetime, int], end: datetime, limit: int, upto: int
+    ) -> list[Event]:
+        """Events by `(occurred_at, position)`, after such a pair and up to `end`, positions up to `upto`, at most
+        `limit`."""
         import numpy as np
         import pyarrow as pa
 
@@ -107,11 +110,11 @@ class ArchiveReader:
         picked: pa.Table | None = None
         waiting: list[tuple[int, Segment, Bounds]] = []  # row groups that begin later than what is looked at
 
-        async def look(upto: int | None) -> None:
+        async def look(until: int | None) -> None:
             """Take in the row groups that begin at or before a moment (None: all), while they can matter."""
             nonlocal picked
             waiting.sort(key=lambda item: item[0])
-            while waiting and (upto is None or waiting[0][0] <= upto):
+            while waiting and (until is None or waiting[0][0] <= until):
                 begins, segment, group = waiting.pop(0)
                 if picked is not None and picked.num_rows >= limit and begins > _last_moment(picked):
                     waiting.clear()
@@ -119,7 +122,7 @@ class ArchiveReader:
                 table = _of(await self._groups.table(segment, group.number), segment, topic)
                 moments, positions = integers(table, "occurred_at"), integers(table, f"{topic.kind}_seq")
                 wanted = (moments <= stop) & ((moments > start) | ((moments == start) & (positions > after[1])))
-                table = table.filter(pa.array(wanted))
+                table = table.filter(pa.array(wanted & (positions <= upto)))
                 picked = table if picked is None else pa.concat_tables([picked, table])
                 order = np.lexsort((integers(picked, f"{topic.kind}_seq"), integers(picked, "occurred_at")))
                 picked = picked.take(order[:limit])

@@ -1,87 +1,120 @@
-"""Replay: a stream's past window as a feed, in the order in which things happened, at any speed. Reads page by page."""
+"""Replay: past windows as a feed, in the order in which things happened, at any speed. Reads page by page."""
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections import deque
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from uuid import UUID
 
 from vibeseater.errors import ClosedError, InputError, NotFoundError
 from vibeseater.feeds.base import Feed, FeedState
-from vibeseater.inputs import check_time
+from vibeseater.feeds.playback import BEGINNING, Playback
+from vibeseater.feeds.window import TopicWindow
+from vibeseater.inputs import check_limit, check_time
 from vibeseater.models import Event
 from vibeseater.store.cold import Cold
 from vibeseater.store.pool import Pool
 from vibeseater.store.positions import counters
-from vibeseater.store.window import bounds, read_window
+from vibeseater.store.window import bounds
 from vibeseater.topics import Topic
 
 __all__ = ["ReplayFeed"]
 
 PAGE = 500
-SLOWEST, FASTEST = 0.1, 1000.0
+
+GoLive = Callable[[Topic, int], Feed]
+"""Makes the live feed of a topic, from a position on."""
 
 
 class ReplayFeed(Feed):
-    """A past window, played back. Made by `seater.replay`; views take it as they take a live feed."""
+    """A past window, played back. Made by `seater.replay`; views take it as they take a live feed.
+
+    Of several topics the events come in one order, each event once; `position` is that of the last event in its own
+    topic, and `positions` tells all.
+    """
 
     def __init__(
         self,
         pool: Pool,
-        topic: Topic,
+        topics: Topic | Sequence[Topic],
         start: datetime | str | None,
         end: datetime | str | None,
         speed: float,
         cold: Cold | None = None,
+        *,
+        playback: Playback | None = None,
+        go_live: GoLive | None = None,
     ) -> None:
-        super().__init__(topic)
+        several = [topics] if isinstance(topics, Topic) else list(dict.fromkeys(topics))
+        super().__init__(several[0])
         self._pool = pool
         self._cold = cold
+        self._go_live = go_live
+        self._live: Feed | None = None
         self._bounds = (
             None if start is None else check_time("start", start),
             None if end is None else check_time("end", end),
         )
         if all(self._bounds) and self._bounds[0] > self._bounds[1]:  # type: ignore[operator]
             raise InputError("end", end, "before the start", "Give a window whose end comes after its start")
-        self._speed = _check_speed(speed)
+        self.playback = playback or Playback(speed)
+        self._windows = [TopicWindow(pool, topic, cold, lambda: PAGE) for topic in several]
         self._state: FeedState = "new"
-        self._ahead: deque[Event] = deque()
-        self._read_from: tuple[datetime, int] = (datetime.min.replace(tzinfo=UTC), 0)
-        self._read_all = False
-        self._generation = 0  # raised by each seek, so that a page under way is known to be stale
+        self._steps = 0
+        self._generation = 0  # raised by each move, so that whoever waited starts over
         self._wake = asyncio.Event()
-        # The replay's clock: it stood at `_moment` when the loop's clock stood at `_set_at`.
-        self._moment = datetime.min.replace(tzinfo=UTC)
-        self._set_at = 0.0
-        self.start_time = self.end_time = self._moment
+        self._same_moment: set[UUID] = set()  # played already, of those that happened at the last one's moment
+        self._last_moment = BEGINNING
+        self.start_time = self.end_time = BEGINNING
 
     @property
     def state(self) -> FeedState:
-        """`playing`, `paused`, `ended` or `closed`."""
-        return self._state
+        """`playing`, `paused`, `ended` or `closed`; a live feed's states once it follows one."""
+        if self._state != "playing":
+            return self._state
+        if self._live is not None and self.playback.playing:
+            return self._live.state
+        return "playing" if self.playback.playing else "paused"
+
+    @property
+    def live(self) -> bool:
+        """Whether the past has been played, and what comes now is live."""
+        return self._live is not None
+
+    @property
+    def topics(self) -> list[Topic]:
+        """What is played."""
+        return [window.topic for window in self._windows]
+
+    @property
+    def positions(self) -> dict[Topic, int]:
+        """The position of the last event played of each topic; 0 where there was none yet."""
+        return {window.topic: window.position for window in self._windows}
 
     @property
     def speed(self) -> float:
         """How many times faster than life; `inf` is as fast as the consumer takes it. May be set while it plays."""
-        return self._speed
+        return self.playback.speed
 
     @speed.setter
     def speed(self, value: float) -> None:
-        self._set_clock(self.clock)
-        self._speed = _check_speed(value)
-        self._wake.set()
+        endless = math.isinf(self.speed)  # then the clock stands where the next event is
+        self.playback.change_speed(value, self.clock if endless else self.playback.now)
 
     @property
     def clock(self) -> datetime:
-        """The moment of the past that is being played (UTC)."""
-        if self._state != "playing":
-            return self._moment
-        if math.isinf(self._speed):
-            return self._ahead[0].occurred_at if self._ahead else self._moment
-        passed = (asyncio.get_running_loop().time() - self._set_at) * self._speed
-        return min(self._moment + timedelta(seconds=passed), self.end_time)
+        """The moment of the past that is being played (UTC); now, when it is live."""
+        if self._live is not None:
+            return datetime.now(UTC)
+        if self._state == "ended":
+            return self.end_time
+        if self._state == "playing" and self.playback.playing and math.isinf(self.speed):
+            heads = [window.ahead[0].occurred_at for window in self._windows if window.ahead]
+            if heads:
+                return min(heads)
+        return self.playback.now
 
     async def start(self) -> None:
         """Find the window's bounds, and play.
@@ -94,112 +127,181 @@ class ReplayFeed(Feed):
             raise ClosedError("This replay was closed. Make another.")
         if self._state != "new":
             return
-        if self.topic not in await counters(self._pool, [self.topic]):
-            raise NotFoundError("topic", str(self.topic), f"no such {self.topic.kind}", "It was deleted, or never was")
+        found = await counters(self._pool, self.topics)
+        for window in self._windows:
+            if window.topic not in found:
+                kind = window.topic.kind
+                raise NotFoundError("topic", str(window.topic), f"no such {kind}", "It was deleted, or never was")
+            if self._go_live is not None:
+                window.upto = found[window.topic]  # what is stored from here on comes live
         first, last = self._bounds
         if first is None or last is None:
             now = datetime.now(UTC)
-            found = await bounds(self._pool, self.topic, self._cold) or (now, now)
-            first, last = first or found[0], last or found[1]
+            spans = [span for topic in self.topics if (span := await bounds(self._pool, topic, self._cold))]
+            first = first or min((span[0] for span in spans), default=now)
+            last = last or max((span[1] for span in spans), default=now)
         self.start_time, self.end_time = first, max(first, last)
         self._state = "playing"
-        self._begin_at(first)
+        self._begin_at(self.playback.follow(self, self.start_time, self.end_time))
 
     def play(self) -> None:
         """Go on after `pause`."""
-        if self._state == "paused":
-            self._set_at = asyncio.get_running_loop().time()
-            self._state = "playing"
-            self._wake.set()
+        if self._state == "playing":
+            self._steps = 0
+            self.playback.play()
 
     def pause(self) -> None:
         """Stand still: the consumer waits."""
         if self._state == "playing":
-            self._set_clock(self.clock)
-            self._state = "paused"
+            self.playback.pause()
+
+    def step(self, number: int = 1) -> None:
+        """Stand still, and hand over the next `number` events at once; the clock moves with them."""
+        number = check_limit(number, field="number")
+        if self._state == "playing":
+            self.playback.pause()
+            self._steps += number
+            self._wake.set()
 
     def seek(self, moment: datetime | str) -> None:
         """Go on from another moment of the window, forward or back; it plays or stands as before."""
         target = check_time("moment", moment)
-        if not self.start_time <= target <= self.end_time:
-            window = f"{self.start_time.isoformat()} to {self.end_time.isoformat()}"
+        first, last = self.playback.start_time, self.playback.end_time
+        if not first <= target <= last:
+            window = f"{first.isoformat()} to {last.isoformat()}"
             raise InputError("moment", moment, "outside the window", f"Give one from {window}")
-        if self._state == "closed":
-            return
-        if self._state == "ended":
-            self._state = "playing"
-        self._begin_at(target)
+        if self._state != "closed":
+            self.playback.seek(target)
+
+    def moved(self, moment: datetime | None) -> None:
+        """The clock was stopped, set going, or moved (to a moment)."""
+        if moment is not None and self._state != "closed":
+            if self._state == "ended":
+                self._state = "playing"
+            self._begin_at(moment)
+        self._wake.set()
 
     async def aclose(self) -> None:
         """End: a consumer that waits is woken, and its iteration ends."""
         self._state = "closed"
-        self._ahead.clear()
+        self.playback.leave(self)
+        for window in self._windows:
+            window.close()
         self._let_go()
         self._wake.set()
+        if self._live is not None:
+            await self._live.aclose()
 
     def _begin_at(self, moment: datetime) -> None:
         self._generation += 1
-        self._ahead.clear()
+        self._steps = 0
+        self._same_moment.clear()
+        self._last_moment = BEGINNING
         self._let_go()
-        self._read_from, self._read_all = (moment, 0), False
-        self._set_clock(moment)
+        for window in self._windows:
+            window.begin_at(max(moment, self.start_time), self.end_time)
         self._wake.set()
-
-    def _set_clock(self, moment: datetime) -> None:
-        self._moment, self._set_at = moment, asyncio.get_running_loop().time()
 
     async def _next(self) -> Sequence[Event] | None:
         self._check_started()
         while self._state != "closed":
             self._wake.clear()
-            if not self._ahead and not self._read_all:
-                await self._read_page()
+            if self._live is not None:
+                if (events := await self._next_live(self._live)) is None:
+                    continue
+                return events
+            if empty := [window for window in self._windows if window.empty]:
+                await empty[0].fill()
                 continue
-            if not self._ahead:
-                self._set_clock(self.end_time)
+            head = self._head()
+            if head is None:
+                if self._go_live is not None:
+                    await self._begin_live(self._go_live)
+                    continue
+                if len(self.playback.others(self)) == 0:
+                    self.playback.set(self.end_time)
                 self._state = "ended"
                 return None
-            if self._state == "paused":
+            if self._steps:
+                self._steps -= 1
+                if event := self._taken(head):
+                    self.playback.set(event.occurred_at)
+                    return [event]
+                self._steps += 1
+                continue
+            if not self.playback.playing:
                 await self._wake.wait()
                 continue
             if due := self._take_due():
                 return due
-            wait = (self._ahead[0].occurred_at - self.clock).total_seconds() / self._speed
+            head = self._head()
+            if head is None or any(window.empty for window in self._windows):
+                continue
+            wait = self.playback.seconds_until(head.ahead[0].occurred_at)
             try:
-                async with asyncio.timeout(max(wait, 0.001)):
+                async with asyncio.timeout(max(wait, 0.0005)):
                     await self._wake.wait()
             except TimeoutError:
                 continue
         return None
 
+    def _head(self) -> TopicWindow | None:
+        """The topic whose next event happened first."""
+        return min(
+            (window for window in self._windows if window.ahead),
+            key=lambda window: window.ahead[0].occurred_at,
+            default=None,
+        )
+
+    def _taken(self, window: TopicWindow) -> Event | None:
+        """Take a topic's next event; None where it came by another topic already."""
+        event = window.ahead.popleft()
+        window.position = window.position_of(event)
+        if len(self._windows) == 1:
+            return event
+        if event.occurred_at != self._last_moment:
+            self._same_moment.clear()
+            self._last_moment = event.occurred_at
+        if event.id in self._same_moment:
+            return None
+        self._same_moment.add(event.id)
+        self.topic, self._position_of = window.topic, window.position_of
+        return event
+
     def _take_due(self) -> list[Event]:
-        if math.isinf(self._speed):
-            due = list(self._ahead)
-            self._set_clock(due[-1].occurred_at)
-            self._ahead.clear()
-            return due
-        now = self.clock
-        due = []
-        while self._ahead and self._ahead[0].occurred_at <= now:
-            due.append(self._ahead.popleft())
+        """What is due, as long as all topics have something at hand: what comes next of each must be known."""
+        endless = math.isinf(self.speed)
+        now = self.playback.now
+        due: list[Event] = []
+        while (head := self._head()) is not None and (endless or head.ahead[0].occurred_at <= now):
+            topic = head.topic
+            if due and topic != self.topic:
+                break  # `position` belongs to one topic
+            if (event := self._taken(head)) is not None:
+                due.append(event)
+            if head.empty:
+                break
+        if due and endless:
+            self.playback.set(due[-1].occurred_at)
         return due
 
-    async def _read_page(self) -> None:
+    async def _begin_live(self, go_live: GoLive) -> None:
+        """What was stored since the replay began, and what is stored from now on, by position."""
+        [window] = self._windows
+        assert window.upto is not None
+        live = go_live(window.topic, window.upto)
         generation = self._generation
-        events = await read_window(self._pool, self.topic, self._read_from, self.end_time, PAGE, self._cold)
-        if generation != self._generation:
-            return
-        self._ahead.extend(events)
-        self._read_all = len(events) < PAGE
-        if events:
-            self._read_from = (events[-1].occurred_at, self._position_of(events[-1]))
+        await live.start()
+        if self._state == "closed" or generation != self._generation:
+            await live.aclose()
+        else:
+            self._live = live
 
-
-def _check_speed(value: float) -> float:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not (SLOWEST <= value <= FASTEST or value == math.inf)
-    ):
-        raise InputError("speed", value, "not a speed", f"Give {SLOWEST} to {FASTEST:g}, or float('inf')")
-    return float(value)
+    async def _next_live(self, live: Feed) -> Sequence[Event] | None:
+        if not self.playback.playing:
+            await self._wake.wait()
+            return None
+        events = await live._next()
+        if events is None:
+            self._state = "closed"
+        return events

@@ -57,8 +57,11 @@ class Cold(Protocol):
     def columns(self, stream_id: UUID, span: Span) -> AsyncIterator[Columns]:
         """A stream's events as columns, oldest first by position."""
 
-    async def window(self, topic: Topic, after: tuple[datetime, int], end: datetime, limit: int) -> list[Event]:
-        """Events by `(occurred_at, position)`, after such a pair and up to `end`, at most `limit`."""
+    async def window(
+        self, topic: Topic, after: tuple[datetime, int], end: datetime, limit: int, upto: int
+    ) -> list[Event]:
+        """Events by `(occurred_at, position)`, after such a pair and up to `end`, positions up to `upto`, at most
+        `limit`."""
 
     async def bounds(self, topic: Topic) -> tuple[datetime, datetime] | None:
         """When the first and the last of them occurred."""

@@ -22,6 +22,7 @@ _PAGE = {
 SELECT {COLUMNS} FROM events e
 WHERE e.{kind}_id = $1 AND {HOT[kind]}
   AND e.occurred_at >= $2 AND e.occurred_at <= $4 AND (e.occurred_at, e.{kind}_seq) > ($2, $3)
+  AND e.{kind}_seq <= $6
 ORDER BY e.occurred_at, e.{kind}_seq LIMIT $5
 """
     for kind in ("stream", "source")
@@ -38,16 +39,27 @@ async def bounds(pool: Pool, topic: Topic, cold: Cold | None = None) -> tuple[da
 
 
 async def read_window(
-    pool: Pool, topic: Topic, after: tuple[datetime, int], end: datetime, limit: int, cold: Cold | None = None
+    pool: Pool,
+    topic: Topic,
+    after: tuple[datetime, int],
+    end: datetime,
+    limit: int,
+    cold: Cold | None = None,
+    upto: int | None = None,
 ) -> list[Event]:
-    """Events that occurred after `(occurred_at, position)` and up to `end`, in that order; at most `limit`."""
-    hot = to_events(await pool.fetch(_PAGE[topic.kind], topic.id, after[0], after[1], end, limit))
+    """Events that occurred after `(occurred_at, position)` and up to `end`, in that order; at most `limit`.
+
+    Args:
+        upto: only positions up to this one.
+    """
+    last = 2**63 - 1 if upto is None else upto
+    hot = to_events(await pool.fetch(_PAGE[topic.kind], topic.id, after[0], after[1], end, limit, last))
     if cold is None:
         return hot
     position = by_position(topic)
     return joined(
         hot,
-        await cold.window(topic, after, end, limit),
+        await cold.window(topic, after, end, limit, last),
         lambda event: (event.occurred_at, position(event)),
         newest=False,
         limit=limit,
