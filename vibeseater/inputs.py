@@ -21,6 +21,7 @@ from vibeseater.models import Source, Stream
 __all__ = [
     "EventDraft",
     "check_limit",
+    "check_media_url",
     "check_position",
     "check_text",
     "check_time",
@@ -303,6 +304,17 @@ def check_url(field: str, value: object, *, schemes: tuple[str, ...] = ("http", 
             field, value, "malformed URL", f"Give an absolute one that begins with {' or '.join(schemes)}://"
         )
     return text
+
+
+def check_media_url(field: str, value: object) -> str:
+    """The address of a video or audio: an absolute http(s) URL, or a path of the server that shows it (`/media/a.mp4`).
+
+    Anything else, `javascript:` and `data:` above all, is refused: a page will give it to a player.
+    """
+    text = value.strip() if isinstance(value, str) else ""
+    if re.match(r"/(?![/\\])", text) and not re.search(r'[\s<>"\\^`{|}\x00-\x1f]', text):
+        return check_text(field, text, 2000)
+    return check_url(field, value)
 
 
 def check_limit(value: object, *, field: str = "limit", largest: int = 1_000_000) -> int:

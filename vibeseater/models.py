@@ -58,6 +58,7 @@ class Stream(Record, frozen=True, kw_only=True):
         slug: the readable name in addresses, unique.
         status: what ingestion is meant to do: `idle` (never started), `live`, `paused`, `stopped`.
         media_url: a video or audio that runs with it, or None.
+        media_started_at: the moment (UTC) that the media begins with; None: that of the stream's first event.
         stream_seq: the position of its last event; 0 when it has none.
         last_event_at: when its last event was stored (UTC), or None.
     """
@@ -67,6 +68,7 @@ class Stream(Record, frozen=True, kw_only=True):
     title: str
     status: StreamStatus = "idle"
     media_url: str | None = None
+    media_started_at: datetime | None = None
     created_at: datetime
     updated_at: datetime
     stream_seq: int = 0

@@ -165,6 +165,20 @@ async def test_a_stream_is_changed_where_told(seater: VibeSeater) -> None:
         await seater.streams.get_stream("a")
 
 
+async def test_the_media_begins_when_it_is_told(seater: VibeSeater) -> None:
+    """Its start is kept in UTC, changed, left alone and taken off; paths of the own server are addresses too."""
+    stream = await seater.streams.create_stream(
+        title="A", media_url="/media/a.mp4", media_started_at="2026-01-31T12:00:00+02:00"
+    )
+    assert (stream.media_url, stream.media_started_at) == ("/media/a.mp4", datetime(2026, 1, 31, 10, tzinfo=UTC))
+    assert (await seater.streams.update_stream(stream, title="B")).media_started_at == stream.media_started_at
+    later = datetime(2026, 2, 1, tzinfo=UTC)
+    assert (await seater.streams.update_stream(stream, media_started_at=later)).media_started_at == later
+    assert (await seater.streams.update_stream(stream, media_started_at=None)).media_started_at is None
+    with pytest.raises(InputError, match="media_started_at"):
+        await seater.streams.update_stream(stream, media_started_at="noon")
+
+
 async def test_a_taken_slug_is_refused_on_change(seater: VibeSeater) -> None:
     """A stream can't take another's slug; its own it may keep."""
     await seater.streams.create_stream(title="A")

@@ -319,6 +319,7 @@ def test_what_is_no_position_is_refused(value: Any) -> None:
 def test_absolute_urls_are_taken(url: str) -> None:
     """An absolute http or https URL is taken, without the space around it."""
     assert inputs.check_url("media_url", url) == url.strip()
+    assert inputs.check_media_url("media_url", url) == url.strip()
 
 
 @pytest.mark.parametrize(
@@ -331,6 +332,21 @@ def test_malformed_urls_are_refused(url: Any) -> None:
     with pytest.raises(InputError) as caught:
         inputs.check_url("media_url", url)
     assert caught.value.field == "media_url"
+    with pytest.raises(InputError):
+        inputs.check_media_url("media_url", url)
+
+
+@pytest.mark.parametrize("path", ["/a.mp4", "/media/a b.mp4".replace(" ", "%20"), "/x?y=1#t=2"])
+def test_media_may_lie_on_the_server_that_shows_it(path: str) -> None:
+    assert inputs.check_media_url("media_url", f" {path} ") == path
+
+
+@pytest.mark.parametrize(
+    "path", ["//evil.example/a", "/\\evil.example/a", "/a b", '/a"b', "a.mp4", "data:video/mp4,x", "/<x>"]
+)
+def test_what_is_no_path_of_the_own_server_is_refused(path: str) -> None:
+    with pytest.raises(InputError, match="media_url"):
+        inputs.check_media_url("media_url", path)
 
 
 @pytest.mark.parametrize(

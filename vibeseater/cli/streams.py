@@ -57,16 +57,28 @@ def list_(as_json: bool) -> None:
 @click.option("--slug", help="Its name in addresses; else made of the title.")
 @click.option("--media-url", metavar="URL", help="A video or audio that runs with it.")
 @click.option(
+    "--media-started-at", metavar="TIME", help="The moment it begins with, ISO 8601; the first event's by default."
+)
+@click.option(
     "--create", "missing_only", is_flag=True, help="Only when it is missing; else print the one that is there."
 )
 @_json
-def create(title: str, slug: str | None, media_url: str | None, missing_only: bool, as_json: bool) -> None:
+def create(
+    title: str,
+    slug: str | None,
+    media_url: str | None,
+    media_started_at: str | None,
+    missing_only: bool,
+    as_json: bool,
+) -> None:
     """Make a stream, and print its slug."""
 
     async def work(seater: VibeSeater) -> None:
         stream = await stream_of_title(seater, title) if missing_only else None
         if stream is None:
-            stream = await seater.streams.create_stream(title=title, slug=slug, media_url=media_url)
+            stream = await seater.streams.create_stream(
+                title=title, slug=slug, media_url=media_url, media_started_at=media_started_at
+            )
         _print(stream, as_json)
 
     run_connected(work)

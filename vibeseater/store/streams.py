@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 
 from vibeseater.errors import InputError, NotFoundError
-from vibeseater.inputs import LONGEST_TITLE, check_text, check_url, slugify, uuid7
+from vibeseater.inputs import LONGEST_TITLE, check_media_url, check_text, check_time, slugify, uuid7
 from vibeseater.models import Stream, StreamStatus
 from vibeseater.store.pool import Pool
 
 __all__ = ["StreamStore"]
 
-_COLUMNS = "id, slug, title, status, media_url, created_at, updated_at, stream_seq, last_event_at"
+_COLUMNS = "id, slug, title, status, media_url, media_started_at, created_at, updated_at, stream_seq, last_event_at"
 
 _INSERT = f"""
-INSERT INTO streams (id, slug, title, media_url) VALUES ($1, $2, $3, $4)
+INSERT INTO streams (id, slug, title, media_url, media_started_at) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (slug) DO NOTHING
 RETURNING {_COLUMNS}
 """
 
 _UPDATE = f"""
-UPDATE streams SET title = $2, slug = $3, media_url = $4, updated_at = now()
+UPDATE streams SET title = $2, slug = $3, media_url = $4, media_started_at = $5, updated_at = now()
 WHERE id = $1
 RETURNING {_COLUMNS}
 """
@@ -51,20 +53,32 @@ class StreamStore:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def create_stream(self, title: str, *, slug: str | None = None, media_url: str | None = None) -> Stream:
+    async def create_stream(
+        self,
+        title: str,
+        *,
+        slug: str | None = None,
+        media_url: str | None = None,
+        media_started_at: datetime | str | None = None,
+    ) -> Stream:
         """Make a stream. Without a `slug` one is made from the title, numbered where it is taken.
+
+        Args:
+            media_url: a video or audio that runs with it: http(s), or a path of the server that shows it.
+            media_started_at: the moment that the media begins with; that of the stream's first event by default.
 
         Raises:
             InputError: the title is empty or too long, the URL malformed, or the slug given is taken.
         """
         title = check_text("title", title, LONGEST_TITLE)
-        url = None if media_url is None else check_url("media_url", media_url)
+        url = None if media_url is None else check_media_url("media_url", media_url)
+        started = None if media_started_at is None else check_time("media_started_at", media_started_at)
         wanted = slugify(title) if slug is None else _check_slug(slug)
         for number in range(1, _TRIES + 1):
             made = uuid7()
             # After some tries the id's random end keeps it short and unique.
             name = wanted if number == 1 else f"{wanted}-{number if number < _TRIES else made.hex[-12:]}"
-            row = await self._pool.fetchrow(_INSERT, made, name, title, url)
+            row = await self._pool.fetchrow(_INSERT, made, name, title, url, started)
             if row is not None:
                 return _stream(row)
             if slug is not None:
@@ -101,13 +115,15 @@ class StreamStore:
         title: str | None = None,
         slug: str | None = None,
         media_url: str | None = "",
+        media_started_at: datetime | str | None = "",
     ) -> Stream:
-        """Change a stream's title, slug or media_url; what is left out stays (`media_url=None` takes it off)."""
+        """Change a stream; what is left out stays (`None` takes the media, or its start, off)."""
         found = await self.get_stream(stream)
         values = (
             found.title if title is None else check_text("title", title, LONGEST_TITLE),
             found.slug if slug is None else _check_slug(slug),
-            found.media_url if media_url == "" else None if media_url is None else check_url("media_url", media_url),
+            _changed(found.media_url, media_url, check_media_url, "media_url"),
+            _changed(found.media_started_at, media_started_at, check_time, "media_started_at"),
         )
         try:
             async with self._pool.acquire() as connection:
@@ -139,6 +155,13 @@ class StreamStore:
             pass
         await self._pool.execute("DELETE FROM event_keys WHERE stream_id = $1", found.id)
         await self._pool.execute("DELETE FROM stream_source_totals WHERE stream_id = $1", found.id)
+
+
+def _changed(now: Any, wanted: Any, check: Callable[[str, object], Any], field: str) -> Any:
+    """What a field becomes: an empty text leaves it, None takes it off."""
+    if isinstance(wanted, str) and not wanted:
+        return now
+    return None if wanted is None else check(field, wanted)
 
 
 def _stream(row: asyncpg.Record) -> Stream:

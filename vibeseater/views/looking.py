@@ -103,7 +103,11 @@ class Looking:
         with contextlib.suppress(InputError):  # a moment beyond what clocks know
             rows = await self._before(_moment(moment), state.cap, **state.query())
             if jump == self._jumps:  # the last of several jumps counts
-                self._change(lambda: state.hold(moment, rows))
+                self._change(lambda: self._hold(moment, rows))
+
+    def _hold(self, moment: float, rows: list[Event]) -> None:
+        self.state.hold(moment, rows)
+        self.state.plot.cursor = moment
 
     def back_to_live(self) -> None:
         """Show the newest rows again, and what comes."""
@@ -116,6 +120,7 @@ class Looking:
 
         def change() -> None:
             state.plot.look_back_out()
+            state.plot.cursor = None
             state.release(rows)
 
         self._change(change)

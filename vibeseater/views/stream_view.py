@@ -21,6 +21,7 @@ from vibeseater.views.heading import Heading
 from vibeseater.views.history import History
 from vibeseater.views.lifeline import Lifeline
 from vibeseater.views.live_badge import LiveBadge
+from vibeseater.views.media_player import MediaPlayer
 from vibeseater.views.notice import Notice
 from vibeseater.views.presenting import Presenter, ensure_extension
 from vibeseater.views.rate_plot import RatePlot
@@ -69,7 +70,13 @@ class StreamView(Viewer):
         self.manager = SourceManager(seater, stream, self._presenter, self.session.spawn)
         self.notice = Notice(self.state)
         self.statistics = Statistics(self.state)
-        self.plot = RatePlot(self.state, self.session.change, self.session.jump_to, self.session.back_to_live)
+        self.plot = RatePlot(self.state, self.session.change, self._jump, self.session.back_to_live)
+        self.player: MediaPlayer | None = None
+        if stream.media_url and feed is None:
+            self.state.plot.by = "occurred_at"  # one clock with the media
+            self.player = MediaPlayer(
+                seater, stream, self.state, self.session.spawn, self.session.change, self.session.jump_to
+            )
         self.sources = SourceTable(self.state)
         self.filter = SourceFilter(self.state, self.session.change)
         self.table = EventTable(
@@ -83,6 +90,12 @@ class StreamView(Viewer):
             height=self.height,
         )
         self.table.on_ready(self._presenter.browser_is_ready)
+
+    def _jump(self, moment: float) -> None:
+        """Show the rows of a moment, and what the media showed then."""
+        self.session.jump_to(moment)
+        if self.player is not None:
+            self.player.seek(moment)
 
     async def _act(self, name: str) -> None:
         streaming = self.session.seater.streaming
@@ -108,6 +121,7 @@ class StreamView(Viewer):
             layout.head(heading, self.badge, layout.together(self.manager, self.controls)),
             self.notice,
             self.statistics,
+            *([self.player] if self.player is not None else []),
             layout.side_by_side(self.plot, self.sources),
             self.filter,
             self.table,
