@@ -35,6 +35,8 @@ async def _shared(seater: VibeSeater, key: Hashable, read: Callable[[], Awaitabl
         for old in [old for old, (at, answer) in answers.items() if answer.done() and now - at > 10 * _FRESH]:
             del answers[old]  # streams that nobody looks at any more
         answers[key] = (now, asyncio.ensure_future(read()))
+        # Where all who asked were closed meanwhile, nobody is there to be told of an error.
+        answers[key][1].add_done_callback(lambda answer: answer.cancelled() or answer.exception())
     # Shielded: a view that is closed while it waits must not cancel the others' query.
     told: T = await asyncio.shield(answers[key][1])
     return told
