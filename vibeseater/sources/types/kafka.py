@@ -27,6 +27,7 @@ __all__ = ["KafkaConfig", "KafkaSource"]
 _WAIT = 1.0  # seconds that a read waits for messages
 _TIMEOUT = 15.0  # seconds that a broker may take to answer
 _LOOK_AGAIN = 60.0  # seconds after which new partitions are looked for
+_SILENCE = 5.0  # seconds of silence after which they are looked for too, for brokers that are gone say nothing either
 
 
 class KafkaConfig(ReadConfig, frozen=True, kw_only=True):
@@ -108,7 +109,7 @@ class KafkaSource(StreamingSource):
                 async with asyncio.timeout(_TIMEOUT):
                     await consumer.start()
                 loop = asyncio.get_running_loop()
-                look_at = loop.time()
+                look_at = heard_at = loop.time()
                 assigned: set[int] = set()
                 while True:
                     if loop.time() >= look_at:
@@ -116,8 +117,9 @@ class KafkaSource(StreamingSource):
                         # A partition that appears later is read from its start: it was empty when this one began.
                         found = await self._partitions(consumer)
                         new = found - assigned
-                        consumer.assign([TopicPartition(config.topic, number) for number in sorted(found)])
-                        for number in sorted(found):
+                        if new:
+                            consumer.assign([TopicPartition(config.topic, number) for number in sorted(found)])
+                        for number in sorted(found) if new else ():
                             place = TopicPartition(config.topic, number)
                             if number in offsets:
                                 consumer.seek(place, offsets[number])
@@ -136,6 +138,9 @@ class KafkaSource(StreamingSource):
                         for record in records:
                             offsets[record.partition] = record.offset + 1
                         yield read_records(records, config, _cursor(offsets))
+                        heard_at = loop.time()
+                    elif loop.time() - heard_at >= _SILENCE:
+                        look_at = heard_at = loop.time()
             finally:
                 await consumer.stop()
         except TimeoutError:
