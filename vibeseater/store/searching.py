@@ -215,7 +215,7 @@ def _bad_path(path: str | None, error: ServerError) -> InputError | None:
     ):
         return None
     return InputError(
-        "where", path, f"no JSON path: {in_a_line(cause)}", "Write one like '$.mag > 5' or '$.place == \"Lima\"'"
+        "where", path, f"not a JSON path ({in_a_line(cause)})", "Write one like '$.mag > 5' or '$.place == \"Lima\"'"
     )
 
 

@@ -6,7 +6,8 @@ export function render({model}) {
   function draw() {
     group.setAttribute("aria-label", model.label)
     const focused = group.contains(group.getRootNode().activeElement)
-    const chosen = model.options.some((option) => option.value === model.value) ? model.value : model.options[0]?.value
+    const first = model.options[0]?.value
+    const chosen = model.partly.length ? null : model.options.some((option) => option.value === model.value) ? model.value : first
     while (group.childElementCount > model.options.length) group.lastElementChild.remove()
     model.options.forEach((option, index) => {
       let button = group.children[index]
@@ -34,7 +35,8 @@ export function render({model}) {
       button.title = option.label
       const on = option.value === chosen
       button.setAttribute("aria-checked", String(on))
-      button.tabIndex = on ? 0 : -1
+      button.classList.toggle("part", model.partly.includes(option.value))
+      button.tabIndex = on || (chosen === null && index === 0) ? 0 : -1
       if (on && focused) button.focus()
     })
   }
@@ -50,7 +52,7 @@ export function render({model}) {
     const count = group.children[0]?.children[2]
     if (count && model.options[0].count == null && model.count != null) count.textContent = model.count.toLocaleString()
   })
-  model.on(["options", "value"], draw)
+  model.on(["options", "value", "partly"], draw)
   draw()
   return group
 }

@@ -29,6 +29,7 @@ class Choice(JSComponent):
     count = param.Integer(
         None, allow_None=True, doc="The first option's count, where it moves more often than the rest."
     )
+    partly = param.List([], doc="Values that are chosen together, elsewhere: their options are marked, none is chosen.")
     label = param.String("", doc="What is chosen, for screen readers.")
     look = param.Selector(default="chips", objects=["chips", "segments"], doc="Loose chips, or one segmented bar.")
 

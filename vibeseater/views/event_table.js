@@ -157,6 +157,7 @@ export function render({model}) {
       if (shown.has(data.id)) continue
       const row = build(data, fade, now())
       if (data.id === focusId) row.classList.add("marked")
+      if (model.words.length) highlight(row.querySelector(".words"), model.words)
       shown.set(data.id, row)
       fragment.append(row)
     }
@@ -340,7 +341,10 @@ export function render({model}) {
     else if (data.op === "say") say(data.text)
     else if (data.op === "detail") {
       const box = shown.get(data.id)?.querySelector(".detail")
-      if (box) fillDetail(box, data, model)
+      if (box) {
+        fillDetail(box, data, model)
+        highlightDetail(box, model.words)
+      }
     }
   }
 
@@ -446,6 +450,12 @@ export function render({model}) {
 
   model.on("msg:custom", receive)
   model.on("empty", trim)
+  model.on("words", () => {
+    for (const row of shown.values()) {
+      highlight(row.querySelector(".words"), model.words)
+      highlightDetail(row.querySelector(".detail"), model.words)
+    }
+  })
   model.on(["marks", "actions"], () => {
     for (const id of open)
       for (const button of shown.get(id)?.querySelectorAll(".tool[data-action]") ?? [])

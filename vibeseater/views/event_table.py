@@ -12,6 +12,7 @@ from panel.custom import JSComponent
 from panel.viewable import Viewer
 
 from vibeseater.errors import NotFoundError
+from vibeseater.filters import EventFilter
 from vibeseater.models import Event
 from vibeseater.views import component, rows
 from vibeseater.views.choice import Apply, at_once
@@ -23,6 +24,9 @@ __all__ = ["EventTable", "Past", "RowAction"]
 
 EMPTY = "No events yet.\nStart the stream's sources, or create an event: it appears here at once."
 EMPTY_SOURCE = "No events of this source yet.\nChoose All to see the others."
+EMPTY_FILTER = (
+    "Nothing matches.\nTake a filter off, or search for fewer words.\nEvents that match appear here as they come."
+)
 
 _COUNT_SECONDS = 0.25  # between two counts that are told to somebody who reads
 
@@ -53,11 +57,12 @@ class TableComponent(JSComponent):
     link = param.String("", doc="The address of an event's page, which its id completes; empty where there is none.")
     past = param.Boolean(False, doc="Whether older rows can be asked for.")
     whole_page = param.Boolean(False, doc="Whether keys that are pressed anywhere in the page are meant for the table.")
+    words = param.List([], doc="What a search asks for, to be marked where it stands.")
     place = param.String("", doc="What tells this table from others when a page comes back to where it was.")
     actions = param.List([], doc="The buttons of an opened row: dicts of `name`, `label`, `pressed` and `icon`.")
     marks = param.Dict({}, doc="By action's name, the ids of the events at which its button is pressed.")
 
-    _esm = component.script("table_time", "table_row", "table_detail", "table_keys", "event_table")
+    _esm = component.script("table_time", "table_row", "table_highlight", "table_detail", "table_keys", "event_table")
     _stylesheets: ClassVar[list[str]] = component.styles("event_table")
 
     def __init__(self, state: StreamState, past: Past | None, spawn: Spawn | None, apply: Apply, **params: Any) -> None:
@@ -77,6 +82,7 @@ class TableComponent(JSComponent):
         state.param.watch(self._on_renames, ["renames"])
         state.param.watch(self._on_beat, ["beat"])
         state.param.watch(self._on_sleep, ["asleep"])
+        state.filters.param.watch(self._on_words, ["words"])
 
     # What is sent
 
@@ -140,8 +146,13 @@ class TableComponent(JSComponent):
             self._count() if self._held else self._send_after(self._sent_to)
 
     def _on_reset(self, *_: Any) -> None:
-        self.empty = EMPTY_SOURCE if self._state.source else EMPTY
+        wanted = self._state.filters.value
+        of_source = EventFilter(sources=wanted.sources)
+        self.empty = EMPTY if not wanted else EMPTY_SOURCE if wanted == of_source else EMPTY_FILTER
         self._begin()
+
+    def _on_words(self, *_: Any) -> None:
+        self.words = list(self._state.filters.words)
 
     def _on_renames(self, *_: Any) -> None:
         state = self._state

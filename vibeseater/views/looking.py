@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from vibeseater.errors import InputError
+from vibeseater.filters import event_filter
 from vibeseater.models import Event, Stream
 from vibeseater.seater import VibeSeater
 from vibeseater.views.counts import counts_of
@@ -88,7 +89,8 @@ class Looking:
         """The newest events before a moment, by the plot's clock."""
         events = self.seater.events
         if self.state.plot.by == "occurred_at":
-            return await events.list_events(self.stream, end=end, limit=limit, **query)
+            until = event_filter(end=query.pop("end", None)).span()[1]
+            return await events.list_events(self.stream, end=min(end, until or end), limit=limit, **query)
         position = await events.position_at(self.stream, end)
         return await events.list_events(self.stream, before=position + 1, limit=limit, **query)
 

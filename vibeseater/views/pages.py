@@ -6,6 +6,7 @@ import base64
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import urlencode
 
 import panel as pn
 import panel_material_ui as pmui
@@ -14,6 +15,7 @@ from panel.util import edit_readonly
 from vibeseater.errors import InputError, NotFoundError, VibeSeaterError
 from vibeseater.html import printable
 from vibeseater.seater import VibeSeater
+from vibeseater.views.address import Address
 from vibeseater.views.frame import Frame, is_dark
 from vibeseater.views.message import Message
 from vibeseater.views.palette import ACCENT
@@ -145,11 +147,12 @@ def stream_page() -> Any:
                 label="All streams",
             )
         view = StreamView(seater, stream)
+        address = Address(view.state, _whole_query(), view.session.change)
         if event := _query("event"):
             view.table.show_event(event[:100])
         frame.show(view.state.title)
         view.state.param.watch(lambda event: frame.show(event.new), "title")
-        return view
+        return pn.Column(address, view, sizing_mode="stretch_width", margin=0)
 
     return page("", make)
 
@@ -161,6 +164,12 @@ def streams_page() -> Any:
         return StreamsView(seater)
 
     return page("Streams", make)
+
+
+def _whole_query() -> str:
+    """The query of the page's address."""
+    pairs = (pn.state.session_args or {}).items()
+    return urlencode([(name, bytes(value)) for name, values in pairs for value in values])
 
 
 def _query(name: str) -> str:

@@ -1,7 +1,8 @@
 """A view's session: follows one feed into a `StreamState` and decides when it is drawn. Knows servers, but no Panel.
 
-Three small tasks: one takes what the feed brings, one draws at most every 40 ms, one ages the view once a second. None
-of them keeps the view alive: a view that is forgotten ends its session.
+Four small tasks: one takes what the feed brings, one has it matched where the filter asks for contents, one draws at
+most every 40 ms, one ages the view once a second. None of them keeps the view alive: a view that is forgotten ends its
+session.
 """
 
 from __future__ import annotations
@@ -12,15 +13,19 @@ import logging
 import time
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
-from vibeseater.errors import UnreachableError, VibeSeaterError
+from vibeseater.errors import InputError, ServerError, TooSlowError, UnreachableError, VibeSeaterError
 from vibeseater.feeds.base import Feed
+from vibeseater.filters import EventFilter
 from vibeseater.html import printable
-from vibeseater.models import Event, Stream
+from vibeseater.models import Event, MatchCount, Stream
 from vibeseater.seater import VibeSeater
+from vibeseater.views.filter_state import sentence
 from vibeseater.views.looking import Looking
-from vibeseater.views.state import StreamState
+from vibeseater.views.matching import Matcher, matcher
+from vibeseater.views.state import MOST_UNSURE, StreamState
 from vibeseater.views.tasks import detached
 from vibeseater.views.watch import stream_now
 
@@ -69,13 +74,17 @@ class StreamSession:
         self.ready = asyncio.Event()
         self._present = present
         self._given = feed
+        state.by_position = feed is None
         self._feed: Feed | None = None
         self._dirty = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._side: set[asyncio.Task[None]] = set()
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
-        state.param.watch(self._on_filter, "source")
+        self._unsure = asyncio.Event()
+        self._matcher: Matcher | None = None
+        self._reloading: asyncio.Task[None] | None = None
+        state.filters.param.watch(self._on_filter, "value")
         state.param.watch(self._on_sleep, "asleep")
         self.looking = Looking(seater, stream, state, self.change, self.spawn)
 
@@ -107,9 +116,11 @@ class StreamSession:
         """Run something on the side; what it raises is shown in the view. May be called from any thread."""
         loop = self._loop
         if loop is not None and not _runs_here(loop):  # Bokeh 3.10 hands a browser's messages on in other threads
-            loop.call_soon_threadsafe(self.spawn, work)
-            return
+            loop.call_soon_threadsafe(self._look_after, work)
+        else:
+            self._look_after(work)
 
+    def _look_after(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         async def looked_after() -> None:
             try:
                 await work
@@ -119,6 +130,7 @@ class StreamSession:
         task = detached(looked_after())
         self._side.add(task)
         task.add_done_callback(self._side.discard)
+        return task
 
     def change(self, change: Callable[[], None]) -> None:
         """Change the state as a browser asked for, where nothing else touches it. May be called from any thread."""
@@ -143,6 +155,7 @@ class StreamSession:
         state = self.state
         _, sources, _ = await stream_now(self.seater, self.stream.id)
         if self._given is not None:
+            await self._first_search(0)  # there is nothing yet; but whether the filter can be used is told
 
             def begin_given() -> None:
                 state.set_sources(sources)
@@ -153,27 +166,34 @@ class StreamSession:
             self.ready.set()
             return
         events = self.seater.events
-        rows, statistics, buckets = await asyncio.gather(
-            events.list_events(self.stream, before=feed.position + 1, limit=state.cap),
+        rows, found, words = await self._first_search(feed.position)
+        wanted = state.filters.value
+        statistics, buckets = await asyncio.gather(
             events.get_realtime_statistics(self.stream, _FIRST_SECONDS),
             events.count_events_by_bucket(self.stream, _FIRST_SECONDS),
         )
 
         def begin() -> None:
             state.set_sources(sources)
-            state.start(feed.position, rows, statistics, buckets)
+            state.start(feed.position, rows, statistics, buckets, found, words)
             state.tick(feed.state, feed.stats)
 
         await self._present(begin)
         self.ready.set()
         self.looking.begin()
-        if state.source:
+        self.spawn(self._read_types())
+        if state.filters.value != wanted:  # it was changed meanwhile
             self._on_filter()
 
     def take(self, events: Sequence[Event]) -> None:
         """Take what the feed brought; it is drawn soon."""
-        self.state.take(events)
+        state = self.state
+        state.take(events)
         self._dirty.set()
+        if state.waiting > MOST_UNSURE and self._given is None:
+            self._on_filter()  # too many to be matched as they came: search for them with the stored ones
+        elif state.waiting:
+            self._unsure.set()
 
     async def draw(self) -> None:
         """Draw what was taken; a browser that sleeps is sent nothing."""
@@ -208,8 +228,11 @@ class StreamSession:
         await self._present(change)
 
     def _on_filter(self, *_: Any) -> None:
-        if self._task is not None and not self._closed:
-            self.spawn(self._reload(self.state.source))
+        if self._task is None or self._closed:
+            return
+        if self._reloading is not None:
+            self._reloading.cancel()  # nobody waits for the older search any more
+        self._reloading = self._look_after(self._reload())
 
     def _on_sleep(self, *_: Any) -> None:
         if not self.state.asleep:
@@ -223,17 +246,94 @@ class StreamSession:
         """Show the newest rows again, and what comes; the plot's end is now. May be called from any thread."""
         self.looking.back_to_live()
 
-    async def _reload(self, source: str) -> None:
-        """Show what PostgreSQL holds of the chosen source; what came meanwhile stays on top."""
-        events, state = self.seater.events, self.state
-        if self._given is not None:
+    async def _reload(self) -> None:
+        """Show what PostgreSQL holds of what the filter lets through; what came meanwhile stays on top."""
+        state = self.state
+        wanted = state.filters.value
+        self._use(wanted)
+        upto = state.restart()
+        if self._given is not None and not wanted.looks_inside:
+            return
+        await self._present(lambda: state.filters.param.update(busy=True))
+        try:
+            rows, found, words = await self._search(wanted, upto)
+        except InputError as error:  # of a path that PostgreSQL does not take
+            await self._present(partial(state.filters.refuse, error.field, sentence(error)))
+            return
+        except ServerError as error:
+            await self._present(partial(state.filters.trouble, "search", str(error)))
+            if isinstance(error, TooSlowError):
+                return
+            raise
+        finally:
+            if state.filters.value == wanted:
+                await self._present(lambda: state.filters.param.update(busy=False))
+        if state.filters.value != wanted:
             return
         if state.moment is not None:
+            await self._present(lambda: state.searched(found, words))
             self.looking.jump_to(state.moment)
+        else:
+            await self._present(lambda: state.show(rows, found, words))
+
+    async def _first_search(self, upto: int) -> tuple[Sequence[Event], MatchCount | None, Sequence[str]]:
+        """What the filter lets through at the beginning, an address's perhaps; what of it can't be used is told."""
+        filters = self.state.filters
+        while True:
+            wanted = filters.value
+            self._use(wanted)
+            try:
+                return await self._search(wanted, upto)
+            except InputError as error:
+                if error.field != "where" or not wanted.where:
+                    raise
+                await self._present(partial(filters.refuse, error.field, sentence(error)))
+            except TooSlowError as error:
+                await self._present(partial(filters.trouble, "search", str(error)))
+                return [], None, []
+
+    def _use(self, wanted: EventFilter) -> None:
+        """From now on live events are matched by this filter."""
+        self._matcher = matcher(self.seater, self.stream.id, wanted) if wanted.looks_inside else None
+
+    async def _search(self, wanted: EventFilter, upto: int) -> tuple[Sequence[Event], MatchCount | None, Sequence[str]]:
+        """The newest events that match, how many do, and the words that they were searched for."""
+        events = self.seater.events
+        await events.check_filter(wanted)
+        words = await events.search_words(wanted.search) if wanted.search else []
+        if self._given is not None:  # what it brought is all there is
+            rows = [event for event in reversed(self.state.rows) if wanted.passes(event)]
+            if self._matcher is not None:
+                rows = await self._matcher.match(rows)
+            return rows[::-1], None, words
+        # `before`: what is newer comes by the feed, and is matched as it comes.
+        rows = await events.find_events(self.stream, wanted, before=upto + 1, limit=self.state.cap)
+        found = await events.count_found(self.stream, wanted, before=upto + 1) if wanted else None
+        return rows, found, words
+
+    async def match(self) -> None:
+        """Have PostgreSQL match what came."""
+        self._unsure.clear()
+        state, wanted, told = self.state, self.state.filters.value, self._matcher
+        events = state.unsure()
+        if not events or told is None:
             return
-        rows = await events.list_events(self.stream, limit=state.cap, **state.query())
-        if state.source == source and state.moment is None:
-            await self._present(lambda: state.show(rows))
+        while True:
+            try:
+                matching = await told.match(events)
+                break
+            except UnreachableError:
+                await asyncio.sleep(_RETRY_SECONDS)  # nothing is missed: it is asked again
+        if state.filters.value == wanted:
+            state.accept(matching)
+            self._dirty.set()
+
+    async def _read_types(self) -> None:
+        """The types that occur. The first who asks of a long stream waits for the count, and nobody else does."""
+        if self._given is None:
+            position, totals = await self.seater.events.event_types(self.stream)
+            self.state.kinds.set(position, totals)
+            await self._present(lambda: setattr(self.state, "types", self.state.kinds.told()))
 
 
 def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:
@@ -274,13 +374,15 @@ async def _run(ref: weakref.ref[StreamSession]) -> None:
 
 
 async def _follow(ref: weakref.ref[StreamSession], feed: Feed) -> None:
-    others = [detached(_draw(ref)), detached(_age(ref))]
+    others = [detached(_draw(ref)), detached(_match(ref)), detached(_age(ref))]
     try:
         async for events in feed.batches():
             session = ref()
             if session is None:
                 return
             session.take(events)
+            if session.state.waiting > MOST_UNSURE:  # of a recording, which can wait
+                await session.match()
             del session
     finally:
         for task in others:
@@ -288,6 +390,8 @@ async def _follow(ref: weakref.ref[StreamSession], feed: Feed) -> None:
         await asyncio.gather(*others, return_exceptions=True)
     session = ref()
     if session is not None:  # the feed came to its end: a recording, or the connection was closed
+        await _guarded(session, session.match)
+        await _guarded(session, session.draw)
         await session._present(lambda state=session.state: state.tick(feed.state))  # type: ignore[misc]
 
 
@@ -305,6 +409,19 @@ async def _draw(ref: weakref.ref[StreamSession]) -> None:
         drawn_at = time.monotonic()
         del session
         await asyncio.sleep(_BURST_SECONDS if rate > _BURST_RATE else GATHER_SECONDS)
+
+
+async def _match(ref: weakref.ref[StreamSession]) -> None:
+    while (session := ref()) is not None:
+        unsure = session._unsure
+        del session
+        await unsure.wait()
+        session = ref()
+        if session is None:
+            return
+        await _guarded(session, session.match)
+        del session
+        await asyncio.sleep(GATHER_SECONDS)
 
 
 async def _age(ref: weakref.ref[StreamSession]) -> None:

@@ -13,19 +13,25 @@ from typing import Any
 
 import param
 
+from vibeseater.filters import NO_SOURCE, EventFilter
 from vibeseater.html import printable
-from vibeseater.models import Event, FeedStats, Source, Statistics, Stream
+from vibeseater.models import Event, FeedStats, MatchCount, Source, Statistics, Stream
 from vibeseater.rates import SlidingRate
 from vibeseater.views import timetext
 from vibeseater.views.badge import badge_of
 from vibeseater.views.delivery import Delivery
+from vibeseater.views.filter_state import FilterState
 from vibeseater.views.palette import colour_of
 from vibeseater.views.plot_state import PlotState
+from vibeseater.views.type_totals import TypeTotals
 
-__all__ = ["CAP", "StreamState", "source_key"]
+__all__ = ["ALL", "CAP", "MOST_UNSURE", "StreamState", "source_key"]
 
 CAP = 200
 """Rows that a view keeps and shows, at most."""
+
+MOST_UNSURE = 20_000
+"""Live events that wait to be matched by PostgreSQL, at most; beyond it they are searched for with the stored ones."""
 
 ALL = ""
 """The filter that lets everything through."""
@@ -64,7 +70,7 @@ class StreamState(param.Parameterized):
     )
     lag = param.Integer(0, doc="Events that are stored and not shown yet.")
 
-    source = param.String(ALL, doc="The key of the source that is shown; empty for all.")
+    source = param.String(ALL, doc="The key of the source that is shown, if it is one; empty for all, or several.")
     sources = param.List([], doc="What is told of each source: key, name, type, colour, total, rate, last, trouble.")
     moment = param.Number(
         None, allow_None=True, doc="The rows end at this moment and stand still; None: they are the newest."
@@ -75,6 +81,7 @@ class StreamState(param.Parameterized):
     asleep = param.Boolean(
         False, doc="Whether the browser answers no more, as a page that the system froze; nothing is drawn for it then."
     )
+    types = param.Dict({}, doc="How many events of each type the stream has had.")
     resets = param.Integer(0, doc="Counted up when all rows were replaced.")
     renames = param.Integer(0, doc="Counted up when a source has another name or colour in rows that are shown.")
 
@@ -86,6 +93,15 @@ class StreamState(param.Parameterized):
         self._pending: deque[Event] = deque()
         self._received = self._overrun = self._matched = 0
         self.delivery = Delivery()
+        self.by_position = True  # whether events come in the order of positions; a replay's come as they happened
+        self.filters = FilterState()
+        self.filters.param.watch(self._on_filter, "value")
+        self._unsure: list[Event] = []
+        self._changed_at = 0  # the position at which the filter was changed: what is newer comes live
+        self._shown_filter = EventFilter()  # the one that the rows went through
+        self._found: MatchCount | None = None  # up to there
+        self._found_since = 0
+        self.kinds = TypeTotals()
         self._totalled_to = self._plotted_to = self._shown_to = 0
         self.plot = PlotState()
         self._rates: dict[str, SlidingRate] = {}
@@ -136,14 +152,18 @@ class StreamState(param.Parameterized):
         rows: Sequence[Event],
         statistics: Statistics | None = None,
         buckets: Iterable[Any] = (),
+        found: MatchCount | None = None,
+        words: Sequence[str] = (),
     ) -> None:
         """Begin with what is stored.
 
         Args:
             position: where the feed begins; rows are at or before it, the feed's events behind it.
-            rows: the newest events up to the position, newest first.
+            rows: the newest events up to the position that pass the filter, newest first.
             statistics: totals at that moment, `recent_events` over the same window as the buckets.
             buckets: counts by second and source within the last minute or longer (`start`, `source_id`, `count`).
+            found: how many pass the filter.
+            words: what is to be highlighted.
         """
         self.position = self._totalled_to = self._plotted_to = position
         self._totals.clear()
@@ -167,13 +187,13 @@ class StreamState(param.Parameterized):
         for bucket in buckets:
             self._count(source_key(bucket.source_id), bucket.start.timestamp(), bucket.count)
         self.plot.start(rows, buckets, self._plotted_to)
-        self.show(rows)
+        self.show(rows, found, words)
 
     # What comes in
 
     def take(self, events: Sequence[Event]) -> None:
         """Count the events and keep the newest for the next draw. Announces nothing."""
-        wanted, held = self.source, self.moment is not None
+        wanted = self.filters.value
         now = time.time()
         counts: Counter[tuple[str, int]] = Counter()
         for event in events:
@@ -186,20 +206,45 @@ class StreamState(param.Parameterized):
                 self._totals[key] += 1
             self._last[key] = stored
             self._latest = stored
-            if (not wanted or key == wanted) and event.stream_seq > self._shown_to:
-                self._matched += 1
-                if held:
-                    continue
-                if len(self._pending) == self.cap:
-                    self._pending.popleft()
-                    self._overrun += not self.asleep  # what nobody could see was not skipped
-                self._pending.append(event)
+            self.kinds.add(event.stream_seq, event.event_type)
+            if event.stream_seq > self._shown_to and wanted.passes(event):
+                if wanted.looks_inside:
+                    self._unsure.append(event)
+                else:
+                    self._accept(event)
         for (key, second), n in counts.items():
             self._count(key, second, n)
         if events:
             self.delivery.take(events)
             self._received += len(events)
             self.position = max(self.position, events[-1].stream_seq)
+
+    def _accept(self, event: Event) -> None:
+        self._matched += 1
+        self._found_since += event.stream_seq > self._changed_at
+        if self.moment is not None:  # the rows stand still
+            return
+        if len(self._pending) == self.cap:
+            self._pending.popleft()
+            self._overrun += not self.asleep  # what nobody could see was not skipped
+        self._pending.append(event)
+
+    def unsure(self) -> list[Event]:
+        """Events that came and whose content must be matched, in order; they are handed over once."""
+        unsure, self._unsure = self._unsure, []
+        return unsure
+
+    @property
+    def waiting(self) -> int:
+        """How many events wait to be matched."""
+        return len(self._unsure)
+
+    def accept(self, events: Iterable[Event]) -> None:
+        """Keep events that were unsure, and match, for the next draw."""
+        shown_to = max(self._shown_to, self._changed_at)
+        for event in events:
+            if event.stream_seq > shown_to:
+                self._accept(event)
 
     def _count(self, key: str, t: float, n: int) -> None:
         self._rates.setdefault(key, SlidingRate(61)).add(t, n)
@@ -227,6 +272,7 @@ class StreamState(param.Parameterized):
             matched=self._matched,
             **self._last_event(time.time()),
         )
+        self._tell_found()
 
     def tick(self, feed_state: str | None, stats: FeedStats | None = None, now: float | None = None) -> None:
         """Age what is shown: rate, "3 s ago", plot, badge. Call it once a second.
@@ -247,23 +293,42 @@ class StreamState(param.Parameterized):
             badge=badge_of(feed_state, self.ingestion),
             total=max(self.position, self._totalled_to),
             sources=self._describe(now),
+            types=self.kinds.told(),
             **self._last_event(now),
             **figures,
         )
         self.plot.advance(now)
 
-    def show(self, rows: Sequence[Event]) -> None:
-        """Replace the rows by those given, newest first; what was taken meanwhile and is newer stays on top of them."""
-        newest = rows[0].stream_seq if rows else 0
-        newer = [event for event in (*reversed(self._pending), *self.rows) if event.stream_seq > newest]
+    def show(self, rows: Sequence[Event], found: MatchCount | None = None, words: Sequence[str] = ()) -> None:
+        """Replace the rows by those given, newest first; what was taken meanwhile and is newer stays on top of them.
+
+        Args:
+            found: how many match up to where the filter was changed.
+            words: what is to be highlighted.
+        """
+        if self.by_position:
+            newest = max(rows[0].stream_seq if rows else 0, self._changed_at)
+            newer = [event for event in (*reversed(self._pending), *self.rows) if event.stream_seq > newest]
+            self._shown_to = max(newest, newer[0].stream_seq if newer else 0)
+        else:
+            newer = list(reversed(self._pending))
         self._pending.clear()
-        self._shown_to = max(newest, newer[0].stream_seq if newer else 0)
         self.rows = deque([*newer, *rows][: self.cap], maxlen=self.cap)
+        self.searched(found, words)
         self.param.update(
             resets=self.resets + 1,
             total=max(self.position, self._totalled_to),
             **self._last_event(time.time()),
         )
+
+    def searched(self, found: MatchCount | None = None, words: Sequence[str] = ()) -> None:
+        """The filter holds from now on for what is shown; left out, what is known of it stays."""
+        if found is not None or self._shown_filter != self.filters.value:
+            self._found = found
+            self.filters.words = list(words)
+        self._shown_filter = self.filters.value
+        self.filters.busy = False
+        self._tell_found()
 
     def hold(self, moment: float, rows: Sequence[Event]) -> None:
         """Show the rows that end at a moment, newest first, and let them stand still."""
@@ -278,18 +343,51 @@ class StreamState(param.Parameterized):
         self.show(rows)
 
     def filter(self, source: str) -> None:
-        """Show one source only, or all (`""`). At once for what is at hand; then `show` what PostgreSQL holds of it."""
-        self.source = source
-        self._pending = deque(event for event in self._pending if self._passes(event))
-        self.rows = deque((event for event in self.rows if self._passes(event)), maxlen=self.cap)
+        """Show one source only, or all (`""`)."""
+        self.filters.sources = [source] if source else []
+
+    def _on_filter(self, *_: Any) -> None:
+        """At once for what is at hand, but for what only PostgreSQL can tell; then `show` what it holds."""
+        wanted = self.filters.value
+        self.restart()
+        self._tell_found()
+        keys = [source_key(one) for one in wanted.sources]
+        self.source = keys[0] if len(keys) == 1 else ALL
+        self._pending = deque(event for event in self._pending if wanted.passes(event))
+        if wanted.looks_inside:
+            self._pending.clear()  # they are among those that are read
+            return
+        self.rows = deque((event for event in self.rows if wanted.passes(event)), maxlen=self.cap)
+        self._shown_filter = wanted
+        self.filters.words = []
         self.resets += 1
 
-    def _passes(self, event: Event) -> bool:
-        return not self.source or source_key(event.source_id) == self.source
+    def restart(self) -> int:
+        """Stored events are going to be searched: returns the position up to which; what is newer comes live."""
+        self._changed_at = self.position if self.by_position else 0
+        self._found, self._found_since = None, 0
+        self._unsure.clear()
+        return self.position
+
+    def _tell_found(self) -> None:
+        found = self._found
+        if not self.filters.value or found is None:
+            self.filters.found = ""
+        else:
+            exact = found.exact
+            self.filters.found = str(MatchCount(number=found.number + self._found_since * exact, exact=exact))
 
     def query(self) -> dict[str, Any]:
-        """What `list_events` is told, so that it finds what passes the filter."""
-        return {"source": self.source or None}  # `NO_SOURCE` is the key of events without a source, too
+        """What `list_events` is told, so that it finds more of what is shown."""
+        wanted = self._shown_filter
+        return {
+            "source": [one or NO_SOURCE for one in wanted.sources] or None,
+            "event_type": wanted.types or None,
+            "search": wanted.search,
+            "where": wanted.where,
+            "start": wanted.start,
+            "end": wanted.end,
+        }
 
     def find(self, event_id: str) -> Event | None:
         """The event of a row that is shown, or None when it has left the table."""

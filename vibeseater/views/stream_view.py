@@ -17,6 +17,7 @@ from vibeseater.seater import VibeSeater
 from vibeseater.views import layout
 from vibeseater.views.controls import Controls
 from vibeseater.views.event_table import EventTable
+from vibeseater.views.filter_bar import FilterBar
 from vibeseater.views.heading import Heading
 from vibeseater.views.history import History
 from vibeseater.views.lifeline import Lifeline
@@ -78,7 +79,9 @@ class StreamView(Viewer):
                 seater, stream, self.state, self.session.spawn, self.session.change, self.session.jump_to
             )
         self.sources = SourceTable(self.state)
-        self.filter = SourceFilter(self.state, self.session.change)
+        self.filter = self.state.filters
+        self.filter_bar = FilterBar(self.state, self.session.change)
+        self.source_filter = SourceFilter(self.state, self.session.change)
         self.table = EventTable(
             self.state,
             History(seater, stream, self.state) if feed is None else None,
@@ -123,7 +126,8 @@ class StreamView(Viewer):
             self.statistics,
             *([self.player] if self.player is not None else []),
             layout.side_by_side(self.plot, self.sources),
-            self.filter,
+            self.filter_bar,
+            self.source_filter,
             self.table,
             css_classes=["vs-stream-view"],
         )
