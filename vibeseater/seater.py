@@ -22,6 +22,7 @@ from vibeseater.broadcast.publisher import Publisher
 from vibeseater.changes import Changes
 from vibeseater.errors import ClosedError, InputError
 from vibeseater.feeds.live import LiveFeed
+from vibeseater.feeds.rebroadcast import BroadcastFeed, rebroadcast
 from vibeseater.feeds.replay import ReplayFeed
 from vibeseater.feeds.since import Since
 from vibeseater.models import Source, Stream
@@ -34,7 +35,7 @@ from vibeseater.store.pool import Pool, connected
 from vibeseater.store.positions import counters
 from vibeseater.store.streams import StreamStore
 from vibeseater.streaming import Streaming
-from vibeseater.topics import Topic, parse_topic
+from vibeseater.topics import Topic, parse_replay_topic, parse_topic
 
 __all__ = ["VibeSeater", "connect"]
 
@@ -194,6 +195,23 @@ class VibeSeater:
             playback=None if along is None else along.playback,
             go_live=go_live,
         )
+
+    async def broadcast_replay(self, feed: ReplayFeed, topic: str | None = None) -> int:
+        """Play a replay to others, to its end: on a topic of its own, which they watch with `watch_replay`.
+
+        Args:
+            feed: a replay that was entered; pausing, moving or closing it does so for all.
+            topic: `replay:<any UUID>`; else one of its own, `feed.broadcast_topic`.
+
+        Returns:
+            How many events were sent.
+        """
+        return await rebroadcast(feed, parse_replay_topic(topic or feed.broadcast_topic), self.publisher.send)
+
+    def watch_replay(self, topic: str) -> BroadcastFeed:
+        """What somebody else plays on `replay:<id>`, from now on, as a feed."""
+        self._check_open()
+        return BroadcastFeed(self.hub, parse_replay_topic(topic))
 
     def _check_open(self) -> None:
         if self._closed or not hasattr(self, "hub"):

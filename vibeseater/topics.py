@@ -1,4 +1,4 @@
-"""Topic names: `stream:<stream_id>` and `source:<source_id>`. Names only; who listens is not known here."""
+"""Topic names: `stream:<stream_id>`, `source:<source_id>`, and `replay:<id>` of what is played again. Names only."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from uuid import UUID
 
 from vibeseater.errors import InputError
 
-__all__ = ["Topic", "parse_topic", "source_topic", "stream_topic"]
+__all__ = ["Topic", "parse_replay_topic", "parse_topic", "source_topic", "stream_topic"]
 
-Kind = Literal["stream", "source"]
-_KINDS: tuple[Kind, ...] = ("stream", "source")
+Kind = Literal["stream", "source", "replay"]
+_KINDS: tuple[Kind, ...] = ("stream", "source")  # a replay's is no topic that one subscribes to, or replays
 
 
 class Topic(NamedTuple):
@@ -46,3 +46,16 @@ def parse_topic(text: str) -> Topic:
             with contextlib.suppress(ValueError):
                 return Topic(kind, UUID(rest))
     raise InputError("topic", text, "not a topic", "Topics read 'stream:<id>' or 'source:<id>', the id being a UUID")
+
+
+def parse_replay_topic(text: str) -> Topic:
+    """Take the name of a replay's topic apart, `replay:<id>`.
+
+    Raises:
+        InputError: the text is none.
+    """
+    prefix, _, rest = str(text).partition(":")
+    if prefix == "replay":
+        with contextlib.suppress(ValueError):
+            return Topic("replay", UUID(rest))
+    raise InputError("topic", text, "not a replay's topic", "It reads 'replay:<id>', the id being a UUID")

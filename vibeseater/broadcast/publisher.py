@@ -53,6 +53,12 @@ class Publisher:
         """Queue a message that is no event's, on a channel of its own. Returns at once."""
         self._lane(channel).put(channel, message)
 
+    async def send(self, topic: str, message: bytes) -> None:
+        """Queue one message, waiting while much is queued."""
+        lane = self._lane(topic)
+        lane.put(topic, message)
+        await lane.room()
+
     async def close(self) -> None:
         """Send what is queued, for two seconds at most."""
         for lane in self._lanes.values():

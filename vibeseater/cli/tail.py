@@ -27,13 +27,16 @@ __all__ = ["tail"]
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="End after N events.")
 @click.option("--json", "as_json", is_flag=True, help="Print one event's JSON a line.")
 def tail(stream: str, since: str | None, limit: int | None, as_json: bool, **filters: Any) -> None:
-    """Print the events of STREAM, an id or a slug, as they happen, until Ctrl-C.
+    """Print the events of STREAM, an id or a slug, as they happen, until Ctrl-C; or what is played on replay:ID.
 
     Each event's `stream_seq` is its position: hand the last one seen to --since, and nothing is lost or doubled.
     A filter lets fewer events through, and changes no position.
     """
 
     async def work(seater: VibeSeater) -> None:
+        if stream.startswith("replay:"):
+            await _watch(seater, stream, limit, as_json)
+            return
         watched = await the_stream(seater, stream)
         wanted = await the_filter(seater, watched, **filters)
         printer = LinePrinter(seater)
@@ -53,3 +56,19 @@ def tail(stream: str, since: str | None, limit: int | None, as_json: bool, **fil
                             return
 
     run_connected(work)
+
+
+async def _watch(seater: VibeSeater, topic: str, limit: int | None, as_json: bool) -> None:
+    """Print what somebody else replays."""
+    printer = LinePrinter(seater)
+    printed = 0
+    async with seater.watch_replay(topic) as feed, while_read():
+        note(f"Watching {topic}. Ctrl-C ends.")
+        async for event in feed:
+            if as_json:
+                json_line(event)
+            else:
+                await printer.show(event)
+            printed += 1
+            if printed == limit:
+                return

@@ -12,7 +12,7 @@ from vibeseater.errors import ClosedError, InputError, NotFoundError
 from vibeseater.feeds.base import Feed, FeedState
 from vibeseater.feeds.playback import BEGINNING, Playback
 from vibeseater.feeds.window import TopicWindow
-from vibeseater.inputs import check_limit, check_time
+from vibeseater.inputs import check_limit, check_time, uuid7
 from vibeseater.models import Event
 from vibeseater.store.cold import Cold
 from vibeseater.store.pool import Pool
@@ -51,6 +51,7 @@ class ReplayFeed(Feed):
         super().__init__(several[0])
         self._pool = pool
         self._cold = cold
+        self._id = uuid7()
         self._go_live = go_live
         self._live: Feed | None = None
         self._bounds = (
@@ -77,6 +78,11 @@ class ReplayFeed(Feed):
         if self._live is not None and self.playback.playing:
             return self._live.state
         return "playing" if self.playback.playing else "paused"
+
+    @property
+    def broadcast_topic(self) -> str:
+        """The topic on which `seater.broadcast_replay` plays it to others; no stream's and no source's."""
+        return str(Topic("replay", self._id))
 
     @property
     def live(self) -> bool:
