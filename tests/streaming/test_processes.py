@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
 from aiohttp import web
 
 from tests.servers import eventually
@@ -93,6 +94,38 @@ async def test_a_process_that_dies_is_replaced(seater: VibeSeater, server: Local
             assert sorted(told) == list(range(1, max(told) + 1))
         await seater.streaming.resume_stream(stream)
         await eventually(lambda: len(server.asked) > asked)
+
+
+@pytest.mark.slow
+async def test_a_process_that_was_frozen_writes_nothing_twice(seater: VibeSeater) -> None:
+    """Stopped for longer than its leases hold and let go on, again and again: another takes over meanwhile, though the
+    frozen one may stand within a transaction, and what it was about to store is stored by one of them."""
+    stream = await seater.streams.create_stream(title="Watched")
+    for number in range(SOURCES):
+        config = {"pause": 0.01, "most": 4}
+        await seater.sources.create_source(stream, type="counting", name=f"{number}", config=config)
+    await seater.streams.set_status(stream, "live")
+    async with supervisor(seater) as (first, first_name), supervisor(seater) as (second, second_name):
+        await eventually(lambda: _all_run(seater, stream, first_name))
+        for frozen, other_name in ((first, second_name), (second, first_name), (first, second_name)):
+            frozen.send_signal(signal.SIGSTOP)
+            try:
+                await eventually(lambda name=other_name: _all_run(seater, stream, name), interval=0.1)  # type: ignore[misc]
+                assert {found.state for found in (await sources(seater, stream)).values()} <= {"running", "starting"}
+            finally:
+                frozen.send_signal(signal.SIGCONT)
+            before = (await seater.streams.get_stream(stream)).stream_seq
+            await eventually(lambda since=before: _has_more(seater, stream, since + 500))  # type: ignore[misc]
+        await seater.streaming.stop_stream(stream)
+        await eventually(lambda: _all_run(seater, stream, None))
+    for source in await seater.sources.list_sources(stream):
+        events = await seater.events.list_events(stream, source=source, order="oldest", limit=100_000)
+        told = [event.content["number"] for event in events]
+        assert told == list(range(1, len(told) + 1))
+
+
+async def _has_more(seater: VibeSeater, stream: Stream, than: int) -> bool:
+    return (await seater.streams.get_stream(stream)).stream_seq > than
 
 
 async def _all_run(seater: VibeSeater, stream: Stream, holder: str | None) -> bool:

@@ -42,6 +42,7 @@ CONNECTION_LOST = (
     asyncpg.TooManyConnectionsError,
     asyncpg.OperatorInterventionError,
     asyncpg.InterfaceError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.InternalClientError,  # a connection that broke in the middle of a statement is asked for the next one
 )
 """What asyncpg raises when the server, or the way to it, is gone. A later try may succeed."""
@@ -52,6 +53,9 @@ _SERVER_SETTINGS = {
     "timezone": "UTC",
     # Compiling the short statements used here costs more than it can win.
     "jit": "off",
+    # A process that is frozen within a transaction (a laptop that sleeps, a machine that is cut off) must not hold its
+    # locks for ever: all who write to the same streams would wait for it. Ten seconds, in milliseconds.
+    "idle_in_transaction_session_timeout": "10000",
 }
 
 
