@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -159,3 +160,24 @@ async def test_a_replay_is_searched_too(seater: VibeSeater, stream: Stream) -> N
     made.state.filters.search = '"number 33"'
     await eventually(lambda: _shown(made) == [33])
     await made.aclose()
+
+
+async def test_the_rows_of_a_moment_are_filtered_too(stream: Stream, opened: StreamSession) -> None:
+    """Whether the moment or the filter came first; and back to now."""
+    filters = opened.state.filters
+    filters.set({"search": "lima", "end": "2100-01-01T00:00:00Z"})
+    await eventually(lambda: filters.found == "20")
+    moment = (opened.state.rows[0].inserted_at + timedelta(seconds=1)).timestamp()
+    for clock in ("inserted_at", "occurred_at"):
+        opened.state.plot.by = clock
+        opened.jump_to(moment)
+        await eventually(lambda: opened.state.moment == moment)
+        assert _shown(opened) == list(range(60, 0, -3))
+        filters.where = "$.mag > 50"
+        await eventually(lambda: (filters.found, _shown(opened)) == ("4", [60, 57, 54, 51]))
+        assert (opened.state.moment, filters.words) == (moment, ["lima"])
+        opened.back_to_live()
+        await eventually(lambda: opened.state.moment is None)
+        assert (filters.found, _shown(opened)) == ("4", [60, 57, 54, 51])
+        filters.where = ""
+        await eventually(lambda: filters.found == "20")

@@ -85,9 +85,9 @@ class Looking:
         )
         return Counts(counted.buckets, counted.start, counted.position, counted.bucket, counted.exact), events
 
-    async def _before(self, end: datetime, limit: int, **query: Any) -> list[Event]:
+    async def _before(self, end: datetime, limit: int, query: dict[str, Any] | None = None) -> list[Event]:
         """The newest events before a moment, by the plot's clock."""
-        events = self.seater.events
+        events, query = self.seater.events, query or {}
         if self.state.plot.by == "occurred_at":
             until = event_filter(end=query.pop("end", None)).span()[1]
             return await events.list_events(self.stream, end=min(end, until or end), limit=limit, **query)
@@ -103,7 +103,7 @@ class Looking:
         self._jumps += 1
         jump = self._jumps
         with contextlib.suppress(InputError):  # a moment beyond what clocks know
-            rows = await self._before(_moment(moment), state.cap, **state.query())
+            rows = await self._before(_moment(moment), state.cap, state.query())
             if jump == self._jumps:  # the last of several jumps counts
                 self._change(lambda: self._hold(moment, rows))
 
