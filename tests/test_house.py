@@ -30,7 +30,7 @@ STOREYS = (
     {"analytics", "embedded", "store", "broadcast"},
     {"archive", "changes"},
     {"feeds", "sources"},
-    {"bookmarks", "streaming"},
+    {"alerts", "bookmarks", "streaming"},
     {"seater"},
     {"doctor", "ingest", "probes", "views"},
     {"bench", "demo", "faults", "plugins", "server"},

@@ -12,6 +12,7 @@ from typing import Any, Self
 import msgspec
 
 from vibeseater import embedded, html
+from vibeseater.alerts import Alerts
 from vibeseater.archive.archives import Archives
 from vibeseater.archive.reader import ArchiveReader
 from vibeseater.bookmarks import Bookmarks, Highlights
@@ -50,6 +51,7 @@ class VibeSeater:
         streaming: start, pause, resume, stop ingestion.
         archive: archive and purge streams, and say what is kept of them.
         bookmarks: mark events and ranges; highlights: rules by which events are coloured. Both are shared live.
+        alerts: rules, tried on the past, evaluated live, and what they told.
         hub: the one Redis listener of this process.
         publisher: what sends this process's events to Redis.
         pool: the connections to PostgreSQL.
@@ -69,6 +71,7 @@ class VibeSeater:
     archive: Archives
     bookmarks: Bookmarks
     highlights: Highlights
+    alerts: Alerts
     changes: Changes
 
     def __init__(self, settings: Settings) -> None:
@@ -129,6 +132,15 @@ class VibeSeater:
         closing.push_async_callback(self.changes.aclose)
         self.bookmarks = Bookmarks(self.pool, self.streams, self.changes)
         self.highlights = Highlights(self.pool, self.streams, self.events, self.changes)
+        self.alerts = Alerts(
+            pool=self.pool,
+            hub=self.hub,
+            streams=self.streams,
+            events=self.events,
+            changes=self.changes,
+            holder=self.streaming.holder,
+        )
+        closing.push_async_callback(self.alerts.aclose)
 
     async def close(self) -> None:
         """Stop ingestion, store and send what is under way, close every connection. May be called twice.

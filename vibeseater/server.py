@@ -152,6 +152,7 @@ async def serve(
         seater = await runtime.shared_seater()
         web = _Web(seater, bound, allow_origins)
         await seater.streaming.supervise()
+        await seater.alerts.supervise()
         if ready is not None:
             await ready(seater)
         await asyncio.Event().wait()  # that nobody sets: until cancelled

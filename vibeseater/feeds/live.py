@@ -87,6 +87,11 @@ class LiveFeed(Feed):
         self._stats.lag = max(0, self._counter - self.position)
         return self._stats
 
+    @property
+    def all_is_read(self) -> bool:
+        """Whether the consumer has everything of which PostgreSQL told, when it was asked within about a second."""
+        return self._opened and not self._away and self._hub.checked and self._counter <= self.position
+
     async def start(self) -> None:
         """Register with the Hub first, then read the position: whatever is newer comes by message.
 
