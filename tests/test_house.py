@@ -29,7 +29,7 @@ STOREYS = (
     {"filters"},
     {"analytics", "embedded", "store", "broadcast"},
     {"archive", "changes"},
-    {"feeds", "sources"},
+    {"feeds", "pins", "sources"},
     {"alerts", "bookmarks", "streaming"},
     {"seater"},
     {"doctor", "ingest", "probes", "views"},

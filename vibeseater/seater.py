@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+from uuid import UUID
 
 import msgspec
 
 from vibeseater import embedded, html
 from vibeseater.alerts import Alerts
-from vibeseater.archive.archives import Archives
-from vibeseater.archive.reader import ArchiveReader
 from vibeseater.bookmarks import Bookmarks, Highlights
 from vibeseater.broadcast.connection import Redis, RedisCluster, check_server, make_client
 from vibeseater.broadcast.hub import Hub
@@ -27,6 +26,7 @@ from vibeseater.feeds.rebroadcast import BroadcastFeed, rebroadcast
 from vibeseater.feeds.replay import ReplayFeed
 from vibeseater.feeds.since import Since
 from vibeseater.models import Source, Stream
+from vibeseater.pins import Pin, Pins
 from vibeseater.settings import Settings, load_settings, without_secrets
 from vibeseater.sources.catalog import Sources
 from vibeseater.sources.registry import validate_config
@@ -37,6 +37,12 @@ from vibeseater.store.positions import counters
 from vibeseater.store.streams import StreamStore
 from vibeseater.streaming import Streaming
 from vibeseater.topics import Topic, parse_replay_topic, parse_topic
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from vibeseater.archive.archives import Archives
+    from vibeseater.feeds.follow import Following
 
 __all__ = ["VibeSeater", "connect"]
 
@@ -69,6 +75,7 @@ class VibeSeater:
     events: EventLog
     streaming: Streaming
     archive: Archives
+    pins: Pins
     bookmarks: Bookmarks
     highlights: Highlights
     alerts: Alerts
@@ -119,11 +126,16 @@ class VibeSeater:
         )
         closing.push_async_callback(self.hub.close)
         self.streams = StreamStore(self.pool)
+        # Here: importing VibeSeater is to be quick, and connecting takes longer anyway.
+        from vibeseater.archive.archives import Archives
+        from vibeseater.archive.reader import ArchiveReader
+
         reader = ArchiveReader(self.pool)
         self.archive = Archives(self.pool, self.streams, reader)
         self.events = EventLog(self.pool, self.publisher, reader)
         closing.push_async_callback(self.events.close)
         check_config = partial(validate_config, allow_private_urls=settings.allow_private_urls)
+        self.pins = Pins(self.events, self.streams)
         self.sources = Sources(self.pool, self.streams, check_config, settings.max_content_bytes, events=self.events)
         closing.push_async_callback(self.sources.aclose)
         self.streaming = Streaming(pool=self.pool, streams=self.streams, events=self.events, settings=settings)
@@ -207,6 +219,46 @@ class VibeSeater:
             playback=None if along is None else along.playback,
             go_live=go_live,
         )
+
+    def follow(
+        self,
+        stream: Stream | str,
+        limit: int = 10_000,
+        *,
+        columns: Collection[str] | None = None,
+        flatten: bool | Collection[str] = False,
+    ) -> Following:
+        """A stream's newest events as a DataFrame that goes on: a snapshot, and the live feed that continues it.
+
+        Args:
+            stream: a Stream, or its topic.
+            limit: rows of the DataFrame at most.
+            columns, flatten: as in `to_dataframe`.
+        """
+        from vibeseater.feeds.follow import Following
+
+        self._check_open()
+        topic = to_topic(stream)
+        if topic.kind != "stream":
+            raise InputError("stream", str(topic), "not a stream", "Give a Stream")
+        return Following(self.events, LiveFeed(self.pool, self.hub, topic, None), limit, columns, flatten)
+
+    async def pin(self, stream: Stream | UUID | str, after: int = 0, upto: int | None = None) -> Pin:
+        """A small object that stands for a stream's events as they are now: keep it, or `str(pin)`, in a notebook.
+
+        Args:
+            after, upto: positions, `after < stream_seq <= upto`; else all that there is now.
+        """
+        return await self.pins.pin(stream, after, upto)
+
+    async def read_pin(self, pin: Pin | str, **how: Any) -> pd.DataFrame:
+        """The pinned events as a DataFrame, identical to the day they were pinned; `how` as in `to_dataframe`.
+
+        Raises:
+            PurgedError: some were purged without an archive; the message says which.
+            ArchiveError: they are not what they were.
+        """
+        return await self.pins.read(pin, **how)
 
     async def broadcast_replay(self, feed: ReplayFeed, topic: str | None = None) -> int:
         """Play a replay to others, to its end: on a topic of its own, which they watch with `watch_replay`.

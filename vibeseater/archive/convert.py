@@ -76,10 +76,13 @@ def events_of(table: pa.Table) -> list[Event]:
     ]
 
 
-def columns_of(table: pa.Table) -> Columns:
+def columns_of(table: pa.Table, *, raw: bool = False) -> Columns:
     """Rows as `read_columns` gives PostgreSQL's."""
 
-    def objects(name: str) -> list[dict[str, Any]]:
+    def objects(name: str) -> list[dict[str, Any]] | list[str]:
+        if raw:
+            texts: list[str] = table.column(name).to_pylist()
+            return texts
         return _decode_all("[" + ",".join(table.column(name).to_pylist()) + "]")
 
     return Columns(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -66,9 +66,9 @@ class Groups:
             self._tables.move_to_end(key)
         return table
 
-    async def column(self, segment: Segment, name: str) -> pa.ChunkedArray:
-        """One column of a whole file; it is not kept."""
-        return await asyncio.to_thread(self._read, segment, lambda file: _column(file, name))
+    async def columns(self, segment: Segment, *names: str) -> pa.Table:
+        """Some columns of a whole file; they are not kept."""
+        return await asyncio.to_thread(self._read, segment, lambda file: _columns(file, names))
 
     def _keep(self, key: tuple[UUID, int], table: pa.Table) -> None:
         if key not in self._tables:
@@ -153,7 +153,7 @@ def _group(file: Any, metadata: Any, index: int) -> pa.Table:
     return pq.ParquetFile(file, metadata=metadata).read_row_group(index).replace_schema_metadata(None)
 
 
-def _column(file: Any, name: str) -> pa.ChunkedArray:
+def _columns(file: Any, names: Sequence[str]) -> pa.Table:
     import pyarrow.parquet as pq
 
-    return pq.read_table(file, columns=[name]).column(name)
+    return pq.ParquetFile(file).read(columns=list(names))

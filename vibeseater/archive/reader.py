@@ -6,6 +6,7 @@ files' footers.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Collection
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ from vibeseater.archive.convert import columns_of, events_of, integers, matching
 from vibeseater.archive.groups import Bounds, Groups
 from vibeseater.archive.manifest import Segment
 from vibeseater.archive.schema import microseconds, schema
+from vibeseater.archive.schema import moment as from_microseconds
+from vibeseater.filters import EventFilter
 from vibeseater.models import Event
 from vibeseater.store.cold import Span
 from vibeseater.store.columns import Columns
@@ -40,6 +43,11 @@ FROM archive_file_sources p JOIN archive_files f ON f.id = p.file_id JOIN archiv
 WHERE p.source_id = $1 AND f.first_seq <= m.purged_seq
 """,
 }
+
+_FIRST = """
+SELECT min(f.first_{}) FROM archive_files f JOIN archive_marks m USING (stream_id)
+WHERE f.stream_id = $1 AND f.first_seq <= m.purged_seq
+"""
 
 _HAS_SOURCE = "SELECT EXISTS (SELECT FROM archive_file_sources WHERE source_id = $1)"
 
@@ -87,7 +95,7 @@ class ArchiveReader:
             del taken[limit:]
         return [event for _, event in taken]
 
-    async def columns(self, stream_id: UUID, span: Span) -> AsyncIterator[Columns]:
+    async def columns(self, stream_id: UUID, span: Span, *, raw: bool = False) -> AsyncIterator[Columns]:
         """A stream's events as columns, oldest first by position, page after page."""
         topic = Topic("stream", stream_id)
         async for segment, _ in manifest.segments(self._pool, topic, span, newest=False):
@@ -96,7 +104,7 @@ class ArchiveReader:
             if span.wanted.looks_inside:
                 table = table.take(await matching(self._pool, table, span.wanted))
             if table.num_rows:
-                yield columns_of(table)
+                yield columns_of(table, raw=raw)
 
     async def window(
         self, topic: Topic, after: tuple[datetime, int], end: datetime, limit: int, upto: int
@@ -183,6 +191,36 @@ class ArchiveReader:
                 return limit
         return number
 
+    async def first(self, stream_id: UUID, by: str) -> datetime | None:
+        """When the first of a stream's was stored, or happened."""
+        found: datetime | None = await self._pool.fetchval(_FIRST.format(by), stream_id)
+        return found
+
+    async def buckets(
+        self, stream_id: UUID, after: int, start: datetime, end: datetime | None, width: float, by: str
+    ) -> dict[tuple[datetime, UUID | None], int]:
+        """How many of a stream's there are by span of time, named by its beginning, and by source."""
+        import numpy as np
+        import pyarrow as pa
+
+        span = Span(after, None, EventFilter(start=start, end=end) if by == "occurred_at" else EventFilter())
+        step = round(width * 1_000_000)
+        least, most = microseconds(start), 2**62 if end is None else microseconds(end)
+        counts: Counter[tuple[datetime, UUID | None]] = Counter()
+        async for segment, _ in manifest.segments(self._pool, Topic("stream", stream_id), span, newest=False):
+            if segment.last_inserted_at < start and by == "inserted_at":
+                continue
+            table = await self._groups.columns(segment, "stream_seq", "source_id", by)
+            positions, moments = integers(table, "stream_seq"), integers(table, by)
+            wanted = (positions > after) & (positions <= segment.purged_seq) & (moments >= least) & (moments < most)
+            table = table.filter(pa.array(wanted))
+            numbers = pa.array(np.floor_divide(moments[wanted], step))
+            grouped = pa.table({"number": numbers, "source": table.column("source_id")})
+            for row in grouped.group_by(["number", "source"]).aggregate([([], "count_all")]).to_pylist():
+                source = None if row["source"] is None else UUID(row["source"])
+                counts[from_microseconds(row["number"] * step), source] += row["count_all"]
+        return counts
+
     async def mark(self, stream_id: UUID) -> int:
         """The position up to which a stream was purged."""
         return (await manifest.marks(self._pool, stream_id)).purged_seq
@@ -196,7 +234,7 @@ class ArchiveReader:
             texts = {str(one) for one in wanted if one not in found}
             if not texts:
                 continue
-            column = await self._groups.column(segment, "id")
+            column = (await self._groups.columns(segment, "id")).column("id")
             rows = [index for index, value in enumerate(column.to_pylist()) if value in texts]
             starts = np.cumsum([0, *[await self._rows(segment, group) for group in await self._groups.bounds(segment)]])
             for row in rows:

@@ -54,8 +54,8 @@ class Cold(Protocol):
     async def page(self, topic: Topic, span: Span, *, newest: bool, limit: int) -> list[Event]:
         """Events by position, at most `limit`."""
 
-    def columns(self, stream_id: UUID, span: Span) -> AsyncIterator[Columns]:
-        """A stream's events as columns, oldest first by position."""
+    def columns(self, stream_id: UUID, span: Span, *, raw: bool = False) -> AsyncIterator[Columns]:
+        """A stream's events as columns, oldest first by position; `raw` leaves JSON as text."""
 
     async def window(
         self, topic: Topic, after: tuple[datetime, int], end: datetime, limit: int, upto: int
@@ -71,6 +71,14 @@ class Cold(Protocol):
 
     async def count(self, stream_id: UUID, span: Span, limit: int) -> int:
         """How many of a stream's there are, counted up to `limit`."""
+
+    async def first(self, stream_id: UUID, by: str) -> datetime | None:
+        """When the first of a stream's was stored, or happened (`inserted_at`, `occurred_at`)."""
+
+    async def buckets(
+        self, stream_id: UUID, after: int, start: datetime, end: datetime | None, width: float, by: str
+    ) -> dict[tuple[datetime, UUID | None], int]:
+        """How many of a stream's there are by span of time, named by its beginning, and by source."""
 
     async def mark(self, stream_id: UUID) -> int:
         """The position up to which a stream was purged."""

@@ -7,7 +7,7 @@ PostgreSQL's binary arrays, which numpy reads as they are, and all JSON of a pag
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import asyncpg
@@ -43,11 +43,18 @@ SELECT array_agg(e.id::text), array_send(array_agg(e.stream_seq)), array_send(ar
        '[' || string_agg(e.content::text, ',') || ']', '[' || string_agg(e.metadata::text, ',') || ']',
        coalesce((SELECT m.purged_seq FROM archive_marks m WHERE m.stream_id = $1), 0)
 FROM (
-    SELECT * FROM events e WHERE {where} AND {hot} AND e.stream_seq > ${after} ORDER BY e.stream_seq LIMIT ${limit}
+    SELECT * FROM events e
+    WHERE {where} AND {hot} AND e.stream_seq > ${after} AND e.stream_seq <= ${upto}
+    ORDER BY e.stream_seq LIMIT ${limit}
 ) e
 """
 
 _decode = msgspec.json.Decoder(list[dict[str, Any]]).decode
+_decode_raw = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+def _texts(array: str) -> list[str]:
+    return [bytes(one).decode() for one in _decode_raw(array)]
 
 
 class Columns(NamedTuple):
@@ -61,8 +68,8 @@ class Columns(NamedTuple):
     occurred_at: Integers
     inserted_at: Integers
     external_id: list[str | None]
-    content: list[dict[str, Any]]
-    metadata: list[dict[str, Any]]
+    content: list[dict[str, Any]] | list[str]
+    metadata: list[dict[str, Any]] | list[str]
 
 
 async def read_columns(
@@ -71,23 +78,36 @@ async def read_columns(
     limit: int | None = None,
     cold: Cold | None = None,
     wanted: EventFilter | None = None,
-) -> AsyncIterator[Columns]:
+    *,
+    after: int = 0,
+    upto: int | None = None,
+    raw: bool = False,
+) -> AsyncGenerator[Columns, None]:
     """A stream's events for which a condition on `e` holds, oldest first, at most `limit`; no page is empty.
 
     While a page is used, the next one is read.
 
     Args:
         conditions: their first parameter is the stream's id.
+        after, upto: only positions above `after`, up to `upto`.
+        raw: leave JSON as text.
         cold: where purged events are; `wanted` says the same of them as `conditions`.
     """
     parameters = tuple(conditions.parameters)
-    query = _QUERY.format(where=conditions, hot=HOT["stream"], after=len(parameters) + 1, limit=len(parameters) + 2)
-    position, rows, left, size = 0, FIRST_PAGE, limit, 0
+    query = _QUERY.format(
+        where=conditions,
+        hot=HOT["stream"],
+        after=len(parameters) + 1,
+        upto=len(parameters) + 2,
+        limit=len(parameters) + 3,
+    )
+    last = 2**63 - 1 if upto is None else upto
+    position, rows, left, size = after, FIRST_PAGE, limit, 0
 
     def ask() -> asyncio.Task[asyncpg.Record | None]:
         nonlocal size
         size = rows if left is None else min(rows, left)
-        return asyncio.create_task(pool.fetchrow(query, *parameters, position, size))
+        return asyncio.create_task(pool.fetchrow(query, *parameters, position, last, size))
 
     reading = ask()
     try:
@@ -103,7 +123,11 @@ async def read_columns(
             assert row is not None
             if cold is not None and row[10] > position:
                 # What was purged of what is still to be read, by the very snapshot in which the page was read.
-                async for page in cold.columns(parameters[0], Span(position, row[10], wanted or EventFilter())):
+                async for page in cold.columns(
+                    parameters[0],
+                    raw=raw,
+                    span=Span(position, row[10] if upto is None else min(upto, row[10]), wanted or EventFilter()),
+                ):
                     yield page if left is None else _first(page, left)
                     if left is not None and (left := left - len(page.id)) <= 0:
                         return
@@ -121,7 +145,7 @@ async def read_columns(
             if more:
                 reading = ask()
                 await asyncio.sleep(0)  # it is sent, and PostgreSQL is at work while this page is decoded
-            yield _first(_columns(row, positions), room)
+            yield _first(_columns(row, positions, raw=raw), room)
             if not more:
                 return
     finally:
@@ -133,7 +157,8 @@ _TOO_LARGE = (asyncpg.ProgramLimitExceededError, asyncpg.OutOfMemoryError)
 """What PostgreSQL raises where a column does not fit into one value."""
 
 
-def _columns(row: asyncpg.Record, positions: Integers) -> Columns:
+def _columns(row: asyncpg.Record, positions: Integers, *, raw: bool) -> Columns:
+    decode = _texts if raw else _decode
     return Columns(
         id=row[0],
         stream_seq=positions,
@@ -143,8 +168,8 @@ def _columns(row: asyncpg.Record, positions: Integers) -> Columns:
         occurred_at=_integers(row[5]) + _EPOCH,
         inserted_at=_integers(row[6]) + _EPOCH,
         external_id=row[7],
-        content=_decode(row[8]),
-        metadata=_decode(row[9]),
+        content=decode(row[8]),
+        metadata=decode(row[9]),
     )
 
 

@@ -5,32 +5,26 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from vibeseater import telemetry
 from vibeseater.errors import InputError, NotFoundError
-from vibeseater.filters import Several, Sources, event_filter
-from vibeseater.inputs import EventDraft, check_limit, draft_event, to_id
+from vibeseater.inputs import EventDraft, draft_event
 from vibeseater.models import Event, EventBatch, Source, Stream
 from vibeseater.store.batch import write_batch
 from vibeseater.store.cold import Cold, find_archived
-from vibeseater.store.columns import read_columns
 from vibeseater.store.commit import Commit, Outcome, Within, gone
-from vibeseater.store.dataframe import to_frame
 from vibeseater.store.drafts import Drafts
+from vibeseater.store.frames import EventFrames
 from vibeseater.store.pool import Pool
-from vibeseater.store.reads import EventReads
 from vibeseater.store.rows import key_of
-from vibeseater.store.searching import filtered
-from vibeseater.store.statistics import EventStatistics
 from vibeseater.store.writer import Writer
-from vibeseater.topics import Topic
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 __all__ = ["EventLog", "Publish"]
 
@@ -45,12 +39,11 @@ class Publish(Protocol):
         """Send many events in messages of bounded size, no faster than they can be sent."""
 
 
-class EventLog(EventReads, EventStatistics):
+class EventLog(EventFrames):
     """`seater.events`: create events, read them, count them."""
 
     def __init__(self, pool: Pool, publisher: Publish, cold: Cold | None = None) -> None:
-        EventReads.__init__(self, pool, cold)
-        EventStatistics.__init__(self, pool, cold)
+        super().__init__(pool, cold)
         self._publisher = publisher
         self._max_bytes = pool.settings.max_content_bytes
         self._writer = Writer(pool.settings, self._committed)
@@ -207,30 +200,8 @@ class EventLog(EventReads, EventStatistics):
                 return found
         raise error
 
-    async def to_dataframe(
-        self,
-        stream: Stream | UUID | str,
-        start: datetime | timedelta | str | None = None,
-        end: datetime | timedelta | str | None = None,
-        source: Sources = None,
-        event_type: Several = None,
-        search: str | None = None,
-        limit: int | None = None,
-        where: str | None = None,
-    ) -> pd.DataFrame:
-        """A stream's events as a DataFrame, oldest first by position; filters as in `list_events`.
-
-        Dtypes are fixed, also when it is empty; times are `datetime64[us, UTC]`. Without `limit`, all of them.
-        """
-        if limit is not None:
-            check_limit(limit, largest=2**63 - 1)
-        stream_id = to_id("stream", stream)
-        wanted = event_filter(source=source, event_type=event_type, search=search, where=where, start=start, end=end)
-        made = await filtered(self._pool, Topic("stream", stream_id), wanted)
-        pages = [page async for page in read_columns(self._pool, made, limit, self._cold, wanted)]
-        if not pages:
-            await self.list_events(stream_id, limit=1)  # tells of a stream that is not there
-        return to_frame(stream_id, pages)
+    async def _store_rows(self, items: list[dict[str, Any]]) -> int:
+        return (await self.create_events_batch(items)).created
 
     async def close(self) -> None:
         """Store what is under way, then stop."""

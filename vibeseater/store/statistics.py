@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -144,7 +145,20 @@ class EventStatistics:
         until = None if end is None else check_time("end", end)
         width = None if bucket_seconds is None else duration("bucket_seconds", bucket_seconds)
         position = 0 if after is None else check_position("after", after)
-        return await count_between(self._pool, to_id("stream", stream), begin, until, width, by, position)
+        stream_id = to_id("stream", stream)
+        mark = 0 if self._cold is None else await self._cold.mark(stream_id)
+        if self._cold is None or mark <= position:
+            return await count_between(self._pool, stream_id, begin, until, width, by, position)
+        begin = begin or await self._cold.first(stream_id, by)
+        hot = await count_between(self._pool, stream_id, begin, until, width, by, max(position, mark))
+        behind = position if hot.after else 0
+        counts = await self._cold.buckets(stream_id, behind, hot.start, until, hot.bucket, by)
+        for bucket in hot.buckets:
+            place = (bucket.start, bucket.source_id)
+            counts[place] = counts.get(place, 0) + bucket.count
+        buckets = [Bucket(*place, count) for place, count in counts.items()]
+        buckets.sort(key=lambda bucket: (bucket.start, str(bucket.source_id)))
+        return replace(hot, buckets=buckets, after=behind)
 
     async def position_at(self, stream: Stream | UUID | str, moment: datetime | str) -> int:
         """The position of the last event that was stored before a moment; 0 where there is none."""

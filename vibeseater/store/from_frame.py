@@ -1,0 +1,102 @@
+"""The rows of a DataFrame as the arguments of `create_event`. It stores nothing; pandas comes late."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from vibeseater.errors import InputError
+from vibeseater.store.dataframe import COLUMNS
+from vibeseater.store.flattening import nested
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["check_frame", "rows_of"]
+
+_FIELDS = ("event_type", "occurred_at", "external_id", "metadata")
+
+
+def check_frame(frame: object) -> None:
+    """See that it is a DataFrame.
+
+    Raises:
+        InputError: it is none.
+    """
+    import pandas as pd
+
+    if not isinstance(frame, pd.DataFrame):
+        raise InputError("frame", frame, f"not a DataFrame but {type(frame).__name__}", "Give a pandas.DataFrame")
+
+
+def rows_of(frame: pd.DataFrame, *, event_type: str | None, content: Sequence[str] | None) -> list[dict[str, Any]]:
+    """What each row says, in order.
+
+    Raises:
+        InputError: there is no such column, no event_type, or a cell that is no JSON.
+    """
+    if event_type is None and "event_type" not in frame:
+        raise InputError("event_type", None, "missing", "Name it, or give the frame a column event_type")
+    names = _content_columns(frame, content)
+    whole = names == ["content"]
+    rows = []
+    for index, (fields, values) in enumerate(zip(_records(frame, _FIELDS), _records(frame, names), strict=True)):
+        if "metadata" in fields:
+            fields["metadata"] = _object(index, "metadata", fields["metadata"])
+        if whole:
+            made = _object(index, "content", values.get("content"))
+        else:
+            made = nested({name.removeprefix("content."): value for name, value in values.items()})
+        rows.append({"event_type": event_type, **fields, "content": made})
+    return rows
+
+
+def _content_columns(frame: pd.DataFrame, content: Sequence[str] | None) -> list[str]:
+    if content is not None:
+        for name in content:
+            if name not in frame:
+                raise InputError("content", name, "no such column", f"There are {', '.join(map(str, frame.columns))}")
+        return list(content)
+    if "content" in frame:
+        return ["content"]
+    named = [str(name) for name in frame if str(name).startswith("content.")]
+    return named or [str(name) for name in frame if name not in COLUMNS]
+
+
+def _records(frame: pd.DataFrame, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The rows as dicts of Python's own values; what is NA is left out."""
+    import pandas as pd
+
+    columns = {}
+    for name in names:
+        if name in frame:
+            values = frame[name]
+            if isinstance(values.dtype, pd.DatetimeTZDtype) or str(values.dtype).startswith("datetime64"):
+                columns[name] = [None if pd.isna(value) else value.to_pydatetime(warn=False) for value in values]
+            else:
+                columns[name] = [_plain(value) for value in values.astype(object)]
+    for index in range(len(frame)):
+        yield {name: values[index] for name, values in columns.items() if values[index] is not None}
+
+
+def _plain(value: Any) -> Any:
+    import pandas as pd
+
+    if isinstance(value, dict | list | tuple | str | bytes):
+        return value
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return None
+    return value.item() if hasattr(value, "item") and getattr(value, "ndim", 0) == 0 else value
+
+
+def _object(index: int, name: str, value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            return msgspec.json.decode(value)
+        except msgspec.DecodeError as error:
+            raise InputError(
+                f"frame.row[{index}].{name}", value, f"not JSON ({error})", "Give dicts, or JSON"
+            ) from None
+    return value
