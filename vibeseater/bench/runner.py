@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
-from vibeseater.bench import batch, create, dataframe, fanout, memory, reading
+from vibeseater.bench import batch, browser, create, dataframe, fanout, memory, reading
 from vibeseater.bench.figures import Figure
 from vibeseater.bench.workplace import Workplace, open_workplace
 from vibeseater.errors import InputError
@@ -24,12 +24,15 @@ FAMILIES: Mapping[tuple[str, ...], Callable[[Workplace], Awaitable[list[Figure]]
 }
 """What is measured together: the rows' names, and what measures them."""
 
-NAMES = tuple(name for names in FAMILIES for name in names)
+BROWSER: Mapping[tuple[str, ...], Callable[[Workplace], Awaitable[list[Figure]]]] = {browser.NAMES: browser.browser}
+"""The same, for what needs a browser."""
+
+NAMES = tuple(name for names in (*FAMILIES, *BROWSER) for name in names)
 """All rows, in their order."""
 
 
 def chosen(only: Sequence[str]) -> frozenset[str]:
-    """The names that `only` names, whole or up to a dot; all where it is empty.
+    """The names that `only` names, whole or up to a dot; where it is empty, all that need no browser.
 
     Raises:
         InputError: one of them names nothing.
@@ -40,7 +43,7 @@ def chosen(only: Sequence[str]) -> frozenset[str]:
         if not matching:
             raise InputError("only", wanted, "no such row", f"Known are {', '.join(NAMES)}")
         found |= matching
-    return frozenset(found or NAMES)
+    return frozenset(found or (name for names in FAMILIES for name in names))
 
 
 async def run(
@@ -66,7 +69,7 @@ async def run(
     async with open_workplace(
         settings, quick=quick, share=share, step=lambda text: step(now, text), note=note
     ) as place:
-        for names, measure in FAMILIES.items():
+        for names, measure in (*FAMILIES.items(), *BROWSER.items()):
             asked_for = [name for name in names if name in wanted]
             if asked_for:
                 now = asked_for[0]

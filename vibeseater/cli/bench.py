@@ -18,18 +18,22 @@ __all__ = ["bench"]
 @click.command()
 @click.option("--quick", is_flag=True, help="Little work and few rounds: within a minute.")
 @click.option("--only", metavar="NAME", multiple=True, help="Only these rows: a name, whole or up to a dot.")
+@click.option("--browser", is_flag=True, help="What a real browser paints, and when: alone, and among 100 sessions.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as a JSON list.")
-def bench(quick: bool, only: tuple[str, ...], as_json: bool) -> None:
+def bench(quick: bool, only: tuple[str, ...], browser: bool, as_json: bool) -> None:
     """Measure how fast VibeSeater is, each figure beside its own bound in the same run.
 
     It works on a database of its own, made on the configured server (or the embedded one) and dropped at the end; no
     data of yours is touched. What else the machine does meanwhile is seen in the figures, less so in the ratios.
 
-    The rows: create_event.one, create_event.256, batch, fanout, catch_up, to_dataframe, statistics, memory.
+    The rows: create_event.one, create_event.256, batch, fanout, catch_up, to_dataframe, statistics, memory;
+    and browser, which is measured only when it is asked for.
     """
     from vibeseater.bench.runner import chosen
     from vibeseater.bench.runner import run as measure
 
+    if browser:
+        only = (*only, "browser")
     chosen(only)
 
     async def work() -> None:

@@ -1,0 +1,130 @@
+"""Viewers without a browser: they open a page as browsers do, read all that the server sends, and draw nothing.
+
+They speak the protocol of Bokeh's websocket (https://docs.bokeh.org/en/latest/docs/dev_guide/server.html): a message is
+a header, metadata and content, each a JSON text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import aiohttp
+import msgspec
+
+from vibeseater.errors import VibeSeaterError
+
+__all__ = ["Viewer", "Viewing"]
+
+_TOKEN = re.compile(r'"token":"([^"]+)"')
+_DOCUMENT_READY = {"type": "event", "name": "document_ready", "values": {"type": "map"}}
+_ID = re.compile(r'\\?"id\\?":\\?"([0-9a-f-]{36})\\?",\\?"seq\\?"')  # of a row, within a text or bare
+_encode = msgspec.json.Encoder().encode
+
+Received = Callable[[str, float], None]
+"""Called with an event's id and when it came (`time.time()`)."""
+
+
+class Viewing(NamedTuple):
+    """What a viewer was sent.
+
+    Attributes:
+        messages: websocket messages.
+        size: characters in them.
+    """
+
+    messages: int
+    size: int
+
+
+class Viewer:
+    """One session of the stream page.
+
+    Args:
+        http: lends connections.
+        url: the server's.
+        stream_id: what to watch.
+        received: called for every row.
+    """
+
+    def __init__(self, http: aiohttp.ClientSession, url: str, stream_id: UUID, received: Received) -> None:
+        self._http, self._url, self._stream_id, self._received = http, url, stream_id, received
+        self._messages = self._size = 0
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._table: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    @property
+    def viewing(self) -> Viewing:
+        """What it was sent until now."""
+        return Viewing(self._messages, self._size)
+
+    async def open(self) -> None:
+        """Open the page; return when its table was told that somebody looks.
+
+        Raises:
+            VibeSeaterError: the page is not as expected.
+        """
+        async with self._http.get(f"{self._url}/stream", params={"id": str(self._stream_id)}) as response:
+            token = _TOKEN.search(await response.text())
+        if token is None:
+            raise VibeSeaterError(f"{self._url}/stream answered {response.status}, without a session's token.")
+        self._socket = await self._http.ws_connect(
+            f"{self._url}/stream/ws?id={self._stream_id}", protocols=("bokeh", token[1]), max_msg_size=0, compress=0
+        )
+        await self._socket.receive()  # the header of the server's first word; before, it listens to nobody
+        self._reading = asyncio.create_task(self._read(self._socket))
+        await self._send({"msgid": "1", "msgtype": "PULL-DOC-REQ"}, {})
+        await self._patch({"kind": "MessageSent", "msg_type": "bokeh_event", "msg_data": _DOCUMENT_READY})
+        async with asyncio.timeout(60):
+            table = await self._table
+        await self._tell(table, {"op": "ready", "id": ""})
+
+    async def aclose(self) -> None:
+        """Leave the page."""
+        if self._socket is not None:
+            await self._socket.close()
+        if self._reading is not None:
+            self._reading.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._reading
+
+    async def _tell(self, model: str, data: dict[str, Any]) -> None:
+        values = [["model", {"id": model}], ["data", {"type": "map", "entries": list(data.items())}]]
+        event = {"type": "event", "name": "data_event", "values": {"type": "map", "entries": values}}
+        await self._patch({"kind": "MessageSent", "msg_type": "bokeh_event", "msg_data": event})
+
+    async def _patch(self, event: dict[str, Any]) -> None:
+        await self._send({"msgid": "2", "msgtype": "PATCH-DOC"}, {"events": [event]})
+
+    async def _send(self, header: dict[str, Any], content: dict[str, Any]) -> None:
+        assert self._socket is not None
+        for part in (header, {}, content):
+            await self._socket.send_str(_encode(part).decode())
+
+    async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        async for message in socket:
+            if message.type is not aiohttp.WSMsgType.TEXT:
+                continue
+            text: str = message.data
+            self._messages += 1
+            self._size += len(text)
+            if not self._table.done() and (table := _table_in(text)) is not None:
+                self._table.set_result(table)
+            now = time.time()
+            for found in _ID.finditer(text):
+                self._received(found[1], now)
+
+
+_TABLE = re.compile(r'"id":"(p\d+)","attributes":\{"name":"TableComponent"')
+
+
+def _table_in(text: str) -> str | None:
+    """The id of the table's model, where the message brings it."""
+    found = _TABLE.search(text)
+    return None if found is None else found[1]
