@@ -210,7 +210,8 @@ class _Throwaway:
         for process in family[1:]:  # frozen ones could not notice
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.resume()
-        await asyncio.to_thread(self._process.wait, PATIENCE)
+        # In good order PostgreSQL writes to disk all that it holds, which takes its time where others write too.
+        await asyncio.to_thread(self._process.wait, 4 * PATIENCE)
         await eventually(lambda: not any(map(_lives, family)), message=f"{self.kind}'s children end")
 
     async def restart(self) -> None:

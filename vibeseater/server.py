@@ -35,7 +35,7 @@ from vibeseater.probes import ReadyHandler, probe_routes
 # The pages' components name the scripts that /static serves: a process that did not import them would answer 404 for
 # the scripts of a page that another process made.
 from vibeseater.views import pages as _pages  # noqa: F401
-from vibeseater.views import runtime
+from vibeseater.views import rows_socket, runtime
 
 if TYPE_CHECKING:
     from vibeseater.seater import VibeSeater
@@ -186,6 +186,7 @@ class _Web:
                 (r"/?", RedirectHandler, {"url": HOME, "permanent": False}),
                 *probe_routes(connected),
                 *self._ingest.routes(),
+                *rows_socket.routes(seater),
             ],
             use_index=False,
             log_function=_log_failure,

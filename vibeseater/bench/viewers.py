@@ -7,7 +7,6 @@ a header, metadata and content, each a JSON text.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 import time
 from collections.abc import Callable
@@ -18,12 +17,16 @@ import aiohttp
 import msgspec
 
 from vibeseater.errors import VibeSeaterError
+from vibeseater.views.rows_socket import PROTOCOL
 
 __all__ = ["Viewer", "Viewing"]
 
 _TOKEN = re.compile(r'"token":"([^"]+)"')
 _DOCUMENT_READY = {"type": "event", "name": "document_ready", "values": {"type": "map"}}
 _ID = re.compile(r'\\?"id\\?":\\?"([0-9a-f-]{36})\\?",\\?"seq\\?"')  # of a row, within a text or bare
+_CHANNEL = re.compile(r'\\"op\\": \\"channel\\", \\"ticket\\": \\"([^"\\]+)\\", \\"after\\": (\d+)')
+_ALIVE_SECONDS = 3.0
+_HELLO = '{"op":"hello"'
 _encode = msgspec.json.Encoder().encode
 
 Received = Callable[[str, float], None]
@@ -56,8 +59,8 @@ class Viewer:
         self._http, self._url, self._stream_id, self._received = http, url, stream_id, received
         self._messages = self._size = 0
         self._socket: aiohttp.ClientWebSocketResponse | None = None
-        self._reading: asyncio.Task[None] | None = None
-        self._table: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._models: asyncio.Future[dict[str, str]] = asyncio.get_running_loop().create_future()
 
     @property
     def viewing(self) -> Viewing:
@@ -78,21 +81,21 @@ class Viewer:
             f"{self._url}/stream/ws?id={self._stream_id}", protocols=("bokeh", token[1]), max_msg_size=0, compress=0
         )
         await self._socket.receive()  # the header of the server's first word; before, it listens to nobody
-        self._reading = asyncio.create_task(self._read(self._socket))
+        self._tasks.append(asyncio.create_task(self._read(self._socket)))
         await self._send({"msgid": "1", "msgtype": "PULL-DOC-REQ"}, {})
         await self._patch({"kind": "MessageSent", "msg_type": "bokeh_event", "msg_data": _DOCUMENT_READY})
         async with asyncio.timeout(60):
-            table = await self._table
-        await self._tell(table, {"op": "ready", "id": ""})
+            models = await self._models
+        await self._tell(models["TableComponent"], {"op": "ready", "id": ""})
+        self._tasks.append(asyncio.create_task(self._live(models["LifelineComponent"])))
 
     async def aclose(self) -> None:
         """Leave the page."""
         if self._socket is not None:
             await self._socket.close()
-        if self._reading is not None:
-            self._reading.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._reading
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _tell(self, model: str, data: dict[str, Any]) -> None:
         values = [["model", {"id": model}], ["data", {"type": "map", "entries": list(data.items())}]]
@@ -114,17 +117,42 @@ class Viewer:
             text: str = message.data
             self._messages += 1
             self._size += len(text)
-            if not self._table.done() and (table := _table_in(text)) is not None:
-                self._table.set_result(table)
-            now = time.time()
-            for found in _ID.finditer(text):
-                self._received(found[1], now)
+            if not self._models.done() and len(models := _models_in(text)) == len(_COMPONENTS):
+                self._models.set_result(models)
+            if (offer := _CHANNEL.search(text)) is not None:
+                self._tasks.append(asyncio.create_task(self._read_rows(offer[1], offer[2])))
+            self._note(text)
+
+    async def _live(self, lifeline: str) -> None:
+        """Say that somebody is there, as often as the page's script does."""
+        while True:
+            await self._tell(lifeline, {"op": "alive"})
+            await asyncio.sleep(_ALIVE_SECONDS)
+
+    async def _read_rows(self, ticket: str, after: str) -> None:
+        """The connection of the rows' own, which the page's script opens where it is offered."""
+        async with self._http.ws_connect(
+            f"{self._url}/rows?after={after}", protocols=(PROTOCOL, ticket), max_msg_size=0, compress=0
+        ) as socket:
+            async for message in socket:
+                if message.type is not aiohttp.WSMsgType.TEXT:
+                    continue
+                self._messages += 1
+                self._size += len(message.data)
+                if message.data.startswith(_HELLO):
+                    await self._tell((await self._models)["TableComponent"], {"op": "live", "on": True})
+                self._note(message.data)
+
+    def _note(self, text: str) -> None:
+        now = time.time()
+        for found in _ID.finditer(text):
+            self._received(found[1], now)
 
 
-_TABLE = re.compile(r'"id":"(p\d+)","attributes":\{"name":"TableComponent"')
+_COMPONENTS = ("TableComponent", "LifelineComponent")
+_MODEL = re.compile(rf'"id":"(p\d+)","attributes":\{{"name":"({"|".join(_COMPONENTS)})"')
 
 
-def _table_in(text: str) -> str | None:
-    """The id of the table's model, where the message brings it."""
-    found = _TABLE.search(text)
-    return None if found is None else found[1]
+def _models_in(text: str) -> dict[str, str]:
+    """The ids of the components' models that the message brings, by the components' names."""
+    return {name: model for model, name in _MODEL.findall(text)}

@@ -63,6 +63,8 @@ export function render({model}) {
   let asked = null          // "older" or "newer" while that page is being read
   let matched = 0           // events that passed the filter, as last told
   let drawn = 0             // the same when the first row was the newest
+  let base = 0              // that number less the position at which it was told
+  let highest = 0           // the position of the newest row that came
   let queue = []            // rows that came and are not in the document yet, newest first
   let queued = 0
   let frame = 0
@@ -86,6 +88,7 @@ export function render({model}) {
       held = still
       if (still) {
         queue = []
+        channel.close()
         model.send_msg({op: "hold"})
       } else model.send_msg({op: "follow", id: first()?.dataset.eventId ?? ""})
     }
@@ -211,6 +214,8 @@ export function render({model}) {
   }
 
   function enqueue(rows, count) {
+    if (channel.wasUsed()) rows = rows.filter((row) => row.seq > highest)  // both ways bring what comes while they change
+    if (rows.length) highest = rows[0].seq
     queued = count
     if (!rows.length) { if (!queue.length) drawn = count; return }
     if (queue.made) {  // rows that were made are put in first, so that the order holds
@@ -235,6 +240,8 @@ export function render({model}) {
   }
 
   function reset(data) {
+    channel.close()
+    highest = data.rows[0]?.seq ?? 0
     edge = true
     whole = Boolean(data.end)
     focusId = null
@@ -327,12 +334,13 @@ export function render({model}) {
     saying = setTimeout(() => { said.hidden = true }, 8000)
   }
 
-  function receive(message) {
-    const data = JSON.parse(typeof message === "string" ? message : message.data)
+  function receive(data) {
     if (data.now) offset = data.now - Date.now()
-    if (data.matched != null) matched = data.matched
+    if (data.matched != null) { matched = data.matched; base = matched - data.at }
+    else if (data.to != null) matched = base + data.to
     if (data.op === "reset") reset(data)
-    else if (data.op === "add") { if (!held) enqueue(data.rows, data.matched); sign() }
+    else if (data.op === "add") { if (!held && (data.to != null || !channel.isOpen())) enqueue(data.rows, matched); sign() }
+    else if (data.op === "channel") channel.offer(data)
     else if (data.op === "count") sign()
     else if (data.op === "show") show(data)
     else if (data.op === "older") older(data)
@@ -448,7 +456,8 @@ export function render({model}) {
     places.delete(key)
   }
 
-  model.on("msg:custom", receive)
+  const channel = rowsChannel(model, receive, () => queue[0]?.id ?? first()?.dataset.eventId ?? "")
+  model.on("msg:custom", (message) => receive(JSON.parse(typeof message === "string" ? message : message.data)))
   model.on("empty", trim)
   model.on("words", () => {
     for (const row of shown.values()) {
@@ -466,6 +475,7 @@ export function render({model}) {
   }, 1000)
   const remember = setInterval(() => { if (model.place) { const stood = place(); stood ? places.set(key, stood) : places.delete(key) } }, 500)
   model.on("remove", () => {
+    channel.close()
     clearInterval(timer)
     clearInterval(remember)
     hears.removeEventListener("keydown", press)

@@ -62,7 +62,9 @@ class TableComponent(JSComponent):
     actions = param.List([], doc="The buttons of an opened row: dicts of `name`, `label`, `pressed` and `icon`.")
     marks = param.Dict({}, doc="By action's name, the ids of the events at which its button is pressed.")
 
-    _esm = component.script("table_time", "table_row", "table_highlight", "table_detail", "table_keys", "event_table")
+    _esm = component.script(
+        "table_time", "table_row", "table_highlight", "table_detail", "table_keys", "table_channel", "event_table"
+    )
     _stylesheets: ClassVar[list[str]] = component.styles("event_table")
 
     def __init__(self, state: StreamState, past: Past | None, spawn: Spawn | None, apply: Apply, **params: Any) -> None:
@@ -76,6 +78,9 @@ class TableComponent(JSComponent):
         self._sent_to = ""  # the id of the newest row that the browser was sent while it followed
         self._focus = ""  # the id of the event that is to be shown first
         self._acts: dict[str, RowAction] = {}
+        self._live = False  # the browser gets what comes over a connection of its own
+        self.ticket: Callable[[], str] | None = None
+        self.on_live: Callable[[bool], None] | None = None
         self.on_ready: Callable[[], None] | None = None
         state.param.watch(self._on_reset, ["resets"])
         state.param.watch(self._on_fresh, ["fresh"])
@@ -96,14 +101,22 @@ class TableComponent(JSComponent):
 
     def _send(self, op: str, events: Iterable[Event], **more: Any) -> None:
         if self._shown and not self._state.asleep:  # who is not there asks for all rows when he is
-            told = {"op": op, "now": round(time.time() * 1000), "matched": self._state.matched, **more}
+            told = {
+                "op": op,
+                "now": round(time.time() * 1000),
+                "matched": self._state.matched,
+                "at": self._state.drawn_to,
+                **more,
+            }
             self._send_msg(f'{json.dumps(told)[:-1]},"rows":[{self._rows(events)}]}}')
 
     def _send_newest(self) -> None:
         """All rows, to a table that follows from now on."""
         self._held = False
+        self._set_live(False)
         self._sent_to = _newest(self._state.rows)
         self._send("reset", self._state.rows, end=self._is_all())
+        self._offer_channel()
 
     def _is_all(self) -> bool:
         """Whether the state's rows are all there are."""
@@ -117,9 +130,24 @@ class TableComponent(JSComponent):
                 self._held = False
                 self._sent_to = _newest(self._state.rows)
                 self._send("add", newer)
+                self._offer_channel()
                 return
             newer.append(event)
         self._send_newest()
+
+    def _offer_channel(self) -> None:
+        """Let the browser fetch what comes where it is made once for all, while it follows all of the stream."""
+        state = self._state
+        if self.ticket is not None and self._shown and not self._held and not state.asleep and state.shows_all:
+            self._send_msg(json.dumps({"op": "channel", "ticket": self.ticket(), "after": state.drawn_to}))
+
+    def _set_live(self, live: bool) -> None:
+        if live != self._live:
+            if not live:
+                self._state.draw()  # what the browser was shown belongs to the state's rows from now on
+            self._live = live
+            if self.on_live is not None:
+                self.on_live(live)
 
     def _count(self) -> None:
         self._counted_at = time.monotonic()
@@ -133,7 +161,8 @@ class TableComponent(JSComponent):
         if not self._held:
             if self._shown and not self._state.asleep:
                 self._sent_to = _newest(self._state.fresh)
-            self._send("add", self._state.fresh)
+            if not self._live:
+                self._send("add", self._state.fresh)
         elif time.monotonic() - self._counted_at >= _COUNT_SECONDS:
             self._count()
 
@@ -142,6 +171,9 @@ class TableComponent(JSComponent):
             self._count()
 
     def _on_sleep(self, *_: Any) -> None:
+        if self._state.asleep and self._live:
+            self._set_live(False)
+            self._send_msg('{"op":"channel"}')  # without a ticket: leave it
         if not self._state.asleep and self._shown:
             self._count() if self._held else self._send_after(self._sent_to)
 
@@ -178,6 +210,12 @@ class TableComponent(JSComponent):
                 self._ready(event_id if data.get("id") else self._focus)
             case "hold":
                 self._held = True
+                self._set_live(False)
+            case "live":
+                live = data.get("on") is True and not self._held and self._state.shows_all and not self._state.asleep
+                self._set_live(live)
+                if not live and not self._held:
+                    self._send_after(event_id)
             case "follow":
                 self._send_after(event_id)
             case "newest":
@@ -351,6 +389,15 @@ class EventTable(Viewer):
     def show_event(self, event_id: str) -> None:
         """Show the event of that id among its neighbours, opened and marked, however old it is."""
         self._table.show(event_id)
+
+    def share(self, ticket: Callable[[], str], on_live: Callable[[bool], None]) -> None:
+        """Let browsers get what comes over a connection of their own, where it is made once for all who see the same.
+
+        Args:
+            ticket: makes what lets a browser connect.
+            on_live: told whether it did, and so needs no rows of the session's.
+        """
+        self._table.ticket, self._table.on_live = ticket, on_live
 
     def add_action(self, action: RowAction) -> None:
         """Give every opened row another button."""

@@ -22,6 +22,7 @@ from vibeseater.filters import EventFilter
 from vibeseater.html import printable
 from vibeseater.models import Event, MatchCount, Stream
 from vibeseater.seater import VibeSeater
+from vibeseater.views import crowd
 from vibeseater.views.filter_state import sentence
 from vibeseater.views.looking import Looking
 from vibeseater.views.matching import Matcher, matcher
@@ -72,6 +73,8 @@ class StreamSession:
     ) -> None:
         self.seater, self.stream, self.state = seater, stream, state
         self.ready = asyncio.Event()
+        self.rows_elsewhere = False  # the browser gets its rows over a connection of their own
+        self._place = crowd.Place()
         self._present = present
         self._given = feed
         state.by_position = feed is None
@@ -189,7 +192,8 @@ class StreamSession:
         """Take what the feed brought; it is drawn soon."""
         state = self.state
         state.take(events)
-        self._dirty.set()
+        if not (self.rows_elsewhere and crowd.is_crowded()):  # else the next tick draws
+            self._dirty.set()
         if state.waiting > MOST_UNSURE and self._given is None:
             self._on_filter()  # too many to be matched as they came: search for them with the stored ones
         elif state.waiting:
@@ -217,6 +221,8 @@ class StreamSession:
             pass  # the badge tells it; the feed tries again by itself
 
         def change() -> None:
+            if self.rows_elsewhere:
+                state.draw()
             if stream is not None:
                 state.set_stream(stream)
             if sources is not None:
@@ -425,12 +431,14 @@ async def _match(ref: weakref.ref[StreamSession]) -> None:
 
 
 async def _age(ref: weakref.ref[StreamSession]) -> None:
+    delay = 0.0
     while True:
         # Just after the second begins, so that a second that is complete is seen complete.
-        await asyncio.sleep(1.02 - time.time() % 1.0)
+        await asyncio.sleep((delay + 0.02 - time.time()) % 1.0 or 1.0)
         session = ref()
         if session is None:
             return
+        delay = session._place.delay
         await _guarded(session, session.age)
         del session
 

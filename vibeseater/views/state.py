@@ -90,6 +90,7 @@ class StreamState(param.Parameterized):
         self.cap = cap
         self.rows: deque[Event] = deque(maxlen=cap)
         self.position = 0
+        self.drawn_to = 0  # the position up to which `draw` has told of everything
         self._pending: deque[Event] = deque()
         self._received = self._overrun = self._matched = 0
         self.delivery = Delivery()
@@ -165,7 +166,7 @@ class StreamState(param.Parameterized):
             found: how many pass the filter.
             words: what is to be highlighted.
         """
-        self.position = self._totalled_to = self._plotted_to = position
+        self.position = self.drawn_to = self._totalled_to = self._plotted_to = position
         self._totals.clear()
         buckets = list(buckets)
         if statistics is not None:
@@ -264,6 +265,7 @@ class StreamState(param.Parameterized):
         self.rows.extendleft(fresh)
         fresh.reverse()
         skipped, self._overrun = self._overrun, 0
+        self.drawn_to = self.position
         self.param.update(
             fresh=fresh,
             total=max(self.position, self._totalled_to),
@@ -376,6 +378,11 @@ class StreamState(param.Parameterized):
         else:
             exact = found.exact
             self.filters.found = str(MatchCount(number=found.number + self._found_since * exact, exact=exact))
+
+    @property
+    def shows_all(self) -> bool:
+        """Whether no filter is set, so that everybody sees the same rows."""
+        return not self.source
 
     def query(self) -> dict[str, Any]:
         """What `list_events` is told, so that it finds more of what is shown."""

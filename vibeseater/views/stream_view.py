@@ -14,7 +14,7 @@ from vibeseater.errors import InputError
 from vibeseater.feeds.base import Feed
 from vibeseater.models import Stream
 from vibeseater.seater import VibeSeater
-from vibeseater.views import layout
+from vibeseater.views import layout, rows_socket
 from vibeseater.views.controls import Controls
 from vibeseater.views.event_table import EventTable
 from vibeseater.views.filter_bar import FilterBar
@@ -93,6 +93,8 @@ class StreamView(Viewer):
             height=self.height,
         )
         self.table.on_ready(self._presenter.browser_is_ready)
+        if served and feed is None and rows_socket.is_served():
+            self.table.share(lambda: rows_socket.ticket_for(stream.id), self._on_live)
 
     def _jump(self, moment: float) -> None:
         """Show the rows of a moment, and what the media showed then."""
@@ -105,6 +107,9 @@ class StreamView(Viewer):
         stream = await getattr(streaming, f"{name}_stream")(self.session.stream)
         if isinstance(stream, Stream):
             self.state.set_stream(stream)
+
+    def _on_live(self, live: bool) -> None:
+        self.session.rows_elsewhere = live
 
     def start(self) -> None:
         """Begin to follow, in the running loop. Showing the view does this."""

@@ -1,0 +1,111 @@
+"""`/rows`: the websocket over which a page's table gets the rows that all its watchers share. Tornado only.
+
+Who may connect is decided where the page is: its session hands its browser a ticket, and this asks for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from bokeh.server.util import check_allowlist
+from tornado.websocket import WebSocketClosedError, WebSocketHandler
+
+from vibeseater import tickets
+from vibeseater.errors import VibeSeaterError
+from vibeseater.seater import VibeSeater
+from vibeseater.views.shared_rows import Frame, SharedRows, shared_rows
+
+__all__ = ["PROTOCOL", "RowsSocket", "is_served", "routes", "ticket_for"]
+
+PROTOCOL = "vibeseater-rows"
+"""The subprotocol. A ticket is offered as another: a browser can send no other header, and addresses are logged."""
+
+_served = False  # whether this process's server knows the address
+
+_MOST_WAITING = 100  # frames that a browser may be behind; then it is let go, and asks its session for what it lacks
+
+
+def ticket_for(stream_id: UUID) -> str:
+    """What lets a browser connect, for a minute."""
+    return tickets.issue(f"rows:{stream_id}")
+
+
+def routes(seater: VibeSeater) -> list[Any]:
+    """What a Tornado application needs to serve it."""
+    global _served
+    _served = True
+    return [(r"/rows", RowsSocket, {"seater": seater})]
+
+
+def is_served() -> bool:
+    """Whether this process's server has the routes."""
+    return _served
+
+
+class RowsSocket(WebSocketHandler):
+    """One browser. It is sent `hello`, and then a table's messages `add`, each made once for all."""
+
+    def initialize(self, seater: VibeSeater) -> None:
+        self._seater = seater
+        self._shared: SharedRows | None = None
+        self._waiting = 0
+
+    def check_origin(self, origin: str) -> bool:
+        """As for the pages' own websockets."""
+        host = urlsplit(origin).netloc.lower()
+        allowed = getattr(self.application, "websocket_origins", None)
+        return super().check_origin(origin) if allowed is None else check_allowlist(host, allowed)
+
+    def select_subprotocol(self, subprotocols: list[str]) -> str | None:
+        return PROTOCOL if PROTOCOL in subprotocols else None
+
+    async def open(self, *_: str, **__: str) -> None:
+        offered = self.request.headers.get("Sec-WebSocket-Protocol", "").split(",")
+        subjects = {tickets.read(one.strip()) for one in offered}
+        topic = next((subject for subject in subjects if subject and subject.startswith("rows:")), None)
+        after = self.get_argument("after", "")
+        if topic is None or not after.isdecimal():
+            self.close(4401, "no valid ticket")
+            return
+        try:
+            self._shared = await shared_rows(self._seater, UUID(topic.removeprefix("rows:")))
+            frames = await self._shared.listen(self._on_frame, int(after))
+        except VibeSeaterError:
+            frames = None
+        if frames is None:
+            self.close(4404, "not at hand")
+            return
+        self._write('{"op":"hello"}')
+        for frame in frames:
+            self._on_frame(frame)
+
+    def on_close(self) -> None:
+        if self._shared is not None:
+            self._shared.leave(self._on_frame)
+
+    def on_message(self, message: str | bytes) -> None:
+        """Nothing is asked here."""
+
+    def _on_frame(self, frame: Frame | None) -> None:
+        if frame is None:
+            self.close(1001, "no more")
+        elif self._waiting > _MOST_WAITING:
+            self.close(4408, "too far behind")
+        else:
+            self._write(frame.text)
+
+    def _write(self, text: str) -> None:
+        try:
+            written: Any = self.write_message(text)
+        except WebSocketClosedError:
+            return  # `on_close` is under way
+        self._waiting += 1
+        written.add_done_callback(self._on_written)
+
+    def _on_written(self, written: asyncio.Future[None]) -> None:
+        self._waiting -= 1
+        if not written.cancelled():
+            written.exception()  # a browser that left is no error
