@@ -1,4 +1,4 @@
-"""What `panel serve dashboards/*.py --plugins vibeseater.plugins` adds to the pages: `/ingest/…` and the probes.
+"""What `panel serve dashboards/*.py --plugins vibeseater.plugins` adds to the pages: `/ingest/…`, `/rows` and the probes.
 
 It owns nothing but the list of routes, which Panel reads. The connection is the pages' own, made when the first request
 comes, in the process and the loop that serve it.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from vibeseater.ingest import Ingest, ingest_routes
 from vibeseater.probes import probe_routes
+from vibeseater.views.rows_socket import rows_routes
 from vibeseater.views.runtime import shared_seater
 
 __all__ = ["ROUTES"]
@@ -24,5 +25,5 @@ async def _shared_ingest() -> Ingest:
     return _ingest
 
 
-ROUTES = [*probe_routes(shared_seater), *ingest_routes(_shared_ingest)]
+ROUTES = [*probe_routes(shared_seater), *ingest_routes(_shared_ingest), *rows_routes(shared_seater)]
 """Tornado's routes."""

@@ -35,7 +35,8 @@ from vibeseater.probes import ReadyHandler, probe_routes
 # The pages' components name the scripts that /static serves: a process that did not import them would answer 404 for
 # the scripts of a page that another process made.
 from vibeseater.views import pages as _pages  # noqa: F401
-from vibeseater.views import rows_socket, runtime
+from vibeseater.views import runtime
+from vibeseater.views.rows_socket import rows_routes
 
 if TYPE_CHECKING:
     from vibeseater.seater import VibeSeater
@@ -186,7 +187,7 @@ class _Web:
                 (r"/?", RedirectHandler, {"url": HOME, "permanent": False}),
                 *probe_routes(connected),
                 *self._ingest.routes(),
-                *rows_socket.routes(seater),
+                *rows_routes(runtime.shared_seater),
             ],
             use_index=False,
             log_function=_log_failure,

@@ -116,7 +116,11 @@ async def test_a_deleted_stream_s_listeners_are_told(seater: VibeSeater) -> None
 async def socket_url(seater: VibeSeater) -> AsyncIterator[str]:
     """The address of a server that knows nothing but `/rows`."""
     (listening,) = bind_sockets(0, "127.0.0.1")
-    http = HTTPServer(Application(rows_socket.routes(seater)))
+
+    async def connect() -> VibeSeater:
+        return seater
+
+    http = HTTPServer(Application(rows_socket.rows_routes(connect)))
     http.add_sockets([listening])
     yield f"http://127.0.0.1:{listening.getsockname()[1]}/rows"
     http.stop()

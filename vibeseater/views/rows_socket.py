@@ -6,6 +6,7 @@ Who may connect is decided where the page is: its session hands its browser a ti
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -18,7 +19,10 @@ from vibeseater.errors import VibeSeaterError
 from vibeseater.seater import VibeSeater
 from vibeseater.views.shared_rows import Frame, SharedRows, shared_rows
 
-__all__ = ["PROTOCOL", "RowsSocket", "is_served", "routes", "ticket_for"]
+__all__ = ["PROTOCOL", "RowsSocket", "is_served", "rows_routes", "ticket_for"]
+
+Connect = Callable[[], Awaitable[VibeSeater]]
+"""Gives the process's connection."""
 
 PROTOCOL = "vibeseater-rows"
 """The subprotocol. A ticket is offered as another: a browser can send no other header, and addresses are logged."""
@@ -33,11 +37,11 @@ def ticket_for(stream_id: UUID) -> str:
     return tickets.issue(f"rows:{stream_id}")
 
 
-def routes(seater: VibeSeater) -> list[Any]:
+def rows_routes(connect: Connect) -> list[Any]:
     """What a Tornado application needs to serve it."""
     global _served
     _served = True
-    return [(r"/rows", RowsSocket, {"seater": seater})]
+    return [(r"/rows", RowsSocket, {"connect": connect})]
 
 
 def is_served() -> bool:
@@ -48,8 +52,8 @@ def is_served() -> bool:
 class RowsSocket(WebSocketHandler):
     """One browser. It is sent `hello`, and then a table's messages `add`, each made once for all."""
 
-    def initialize(self, seater: VibeSeater) -> None:
-        self._seater = seater
+    def initialize(self, connect: Connect) -> None:
+        self._connect = connect
         self._shared: SharedRows | None = None
         self._waiting = 0
 
@@ -71,7 +75,7 @@ class RowsSocket(WebSocketHandler):
             self.close(4401, "no valid ticket")
             return
         try:
-            self._shared = await shared_rows(self._seater, UUID(topic.removeprefix("rows:")))
+            self._shared = await shared_rows(await self._connect(), UUID(topic.removeprefix("rows:")))
             frames = await self._shared.listen(self._on_frame, int(after))
         except VibeSeaterError:
             frames = None
