@@ -1,4 +1,4 @@
-"""What `panel serve dashboards/*.py --plugins vibeseater.plugins` adds to the pages: `/ingest/…`, `/rows` and the probes.
+"""What `panel serve dashboards/*.py --plugins vibeseater.plugins` adds to the pages: ingestion, `/rows`, the probes.
 
 It owns nothing but the list of routes, which Panel reads. The connection is the pages' own, made when the first request
 comes, in the process and the loop that serve it.

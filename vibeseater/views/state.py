@@ -381,8 +381,8 @@ class StreamState(param.Parameterized):
 
     @property
     def shows_all(self) -> bool:
-        """Whether no filter is set, so that everybody sees the same rows."""
-        return not self.source
+        """Whether every row is shown that comes, so that everybody sees the same."""
+        return not self.filters.value and not self._shown_filter and self.moment is None
 
     def query(self) -> dict[str, Any]:
         """What `list_events` is told, so that it finds more of what is shown."""
