@@ -88,15 +88,15 @@ async def test_every_look_shows_the_same_and_what_is_told_is_text(
     await eventually(lambda: _spans(view, 3600))
     (moment, *_) = await column(view.page, "t")
     await view.page.mouse.move(*await place(view.page, moment / 1000, 0.955))
-    tip = view.page.locator(".bk-tooltip-content", has_text="type")
+    tip = view.page.locator(".bk-tooltip-content", has_text="·")
     await tip.first.wait_for()
     told = await tip.first.inner_text()
-    assert HOSTILE in told
-    assert f"{HOSTILE} " in told
+    assert f"\n{HOSTILE}\n{HOSTILE} " in told
+    assert f" · {HOSTILE}" in told
     await view.page.mouse.move(*await place(view.page, moment / 1000, 0.5))
-    by = view.page.locator(".bk-tooltip-content", has_text="by source")
+    by = view.page.locator(".bk-tooltip-content", has_text="30 events")
     await by.first.wait_for()
-    assert f"{HOSTILE} 0 " in await by.first.inner_text()
+    assert f"{HOSTILE} 0 10, {HOSTILE} 1 10" in await by.first.inner_text()
     assert await view.page.evaluate("window.hacked") is None
 
 

@@ -9,7 +9,21 @@ function range(start, end) {
   return `${from.toDateString() === new Date().toDateString() ? "" : `${day(from)}, `}${clock(from)} – ${clock(to)}`
 }
 
+// What a pointer in the plot is told stands in the document's body, where no component's style reaches. A notebook's own
+// look is left alone.
+const TIPS = `.bk-Tooltip { --tooltip-color: var(--panel-surface-color, #fff); --tooltip-text: var(--panel-on-surface-color, #1c2128);
+  --tooltip-border: color-mix(in srgb, var(--tooltip-text) 22%, transparent); --tooltip-arrow-color: var(--tooltip-border);
+  --tooltip-arrow-inner-color: var(--tooltip-color); border-radius: 8px; padding: 7px 11px; box-shadow: 0 4px 16px rgb(0 0 0 / .18); opacity: 1; }`
+function style() {
+  if (document.getElementById("vs-tips") || getComputedStyle(document.body).getPropertyValue("--jp-layout-color0")) return
+  const sheet = document.createElement("style")
+  sheet.id = "vs-tips"
+  sheet.textContent = TIPS
+  document.head.append(sheet)
+}
+
 export function render({model}) {
+  style()
   const bar = document.createElement("div")
   bar.className = "bar"
   const heading = document.createElement("span")
@@ -32,6 +46,7 @@ export function render({model}) {
     heading.textContent = model.heading
     busy.textContent = model.counting ? "counting …" : ""
     const zoomed = model.zoom.length === 2
+    bar.classList.toggle("away", zoomed || model.moment != null)
     back.hidden = !zoomed && model.moment == null
     at.textContent = zoomed ? range(...model.zoom) : model.moment == null ? "" : `rows up to ${range(model.moment, model.moment).split(" – ")[0]}`
     back.title = zoomed ? "Show the plot up to now again" : "Show the newest rows again"

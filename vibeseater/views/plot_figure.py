@@ -15,8 +15,10 @@ from bokeh.models import (
     CustomJSTickFormatter,
     DatetimeTicker,
     HoverTool,
+    InlineStyleSheet,
     LinearAxis,
     NoOverlap,
+    NumeralTickFormatter,
     Range1d,
     Span,
     Stack,
@@ -34,7 +36,8 @@ _SPIKE = "#d92d43"
 _FONT = "Inter, Roboto, system-ui, sans-serif"
 _HEIGHT_OF_LANE = 34
 _LAYERS = MOST + 1
-_STRIP = 0.1  # of the scale
+_STRIP = 0.1  # of the scale, for dots
+_ROOM = 0.4  # of a lane, above the first one, for spikes
 
 # Times are the reader's own, as in the table.
 _TICKS = """
@@ -142,6 +145,8 @@ class PlotFigure:
             background_fill_color=None,
             border_fill_color=None,
             output_backend="canvas",
+            # A press in the plot is no choice of it: Bokeh would frame it.
+            stylesheets=[InlineStyleSheet(css=":host { --outline-width: 0px; }")],
         )
         self.figure.extra_y_ranges = {"whole": Range1d(0, 1)}
         self.figure.extra_x_ranges = {"wide": Range1d(0, 1)}
@@ -180,7 +185,7 @@ class PlotFigure:
         plot.xgrid.grid_line_color = None
         plot.ygrid.grid_line_color, plot.ygrid.grid_line_alpha = _INK, 0.22
         plot.yaxis.ticker = AdaptiveTicker(desired_num_ticks=4, mantissas=[1, 2, 5], min_interval=1)
-        plot.yaxis[0].formatter.use_scientific = False
+        plot.yaxis.formatter = NumeralTickFormatter(format="0,0")
         plot.xaxis.ticker = DatetimeTicker(desired_num_ticks=6)
         plot.xaxis.formatter = CustomJSTickFormatter(code=_TICKS)
         plot.xaxis.major_label_policy = NoOverlap(min_distance=12)
@@ -216,13 +221,12 @@ class PlotFigure:
             hover_fill_color=_INK, hover_fill_alpha=0.12, hover_line_alpha=0,
         )  # fmt: skip
         args = {"source": self.buckets, "look": self.look}
-        # Bokeh escapes what it puts in for @ names: a source may call itself what it likes.
         plot.add_tools(
             HoverTool(
                 renderers=[quads],
                 mode="vline",
                 attachment="horizontal",
-                tooltips=[("", "@x{w}"), ("events", "@right{n}"), ("by source", "@mid{by}")],
+                tooltips=_tip("@x{w}", "@right{n} events", "@mid{by}"),
                 formatters={
                     "@x": CustomJSHover(args=args, code=_WHEN),
                     "@right": CustomJSHover(args=args, code=_TOTAL),
@@ -240,7 +244,7 @@ class PlotFigure:
             HoverTool(
                 renderers=[self._dot_marks],
                 attachment="above",
-                tooltips=[("", "@title"), ("source", "@source"), ("type", "@kind"), ("time", "@t{at}")],
+                tooltips=_tip("@t{at}", "@title", "@source · @kind"),
                 formatters=when,
             )
         )
@@ -252,7 +256,7 @@ class PlotFigure:
             HoverTool(
                 renderers=[self._spike_marks],
                 attachment="below",
-                tooltips=[("spike", "@count{0,0} events"), ("robust z-score", "@score{0.0}"), ("time", "@x{at}")],
+                tooltips=_tip("@x{at}", "Spike: @count{0,0} events", "robust z-score @score{0.0}"),
                 formatters=when,
             )
         )
@@ -326,7 +330,7 @@ class PlotFigure:
         used = [wanted[f"c{index}"] for index in range(len(shown))] or [[0]]
         if mode == "lanes":
             self._scale_lanes(used, shown)
-            top: float = max(1, len(shown))
+            top: float = max(1, len(shown)) + _ROOM
         elif mode == "areas":
             top = self._end.follow(max(map(sum, zip(*used, strict=True))))
         else:
@@ -381,6 +385,14 @@ class PlotFigure:
             self.cursor.location = t * 1000
         if self.cursor.visible != (t is not None):
             self.cursor.visible = t is not None
+
+
+def _tip(muted: str, strong: str, plain: str) -> str:
+    """What a pointer is told, as a template. Bokeh escapes what it puts in for @ names: text stays text."""
+    return f"""
+<div style="max-width: min(300px, 42vw); font: 12.5px/1.45 {_FONT}; white-space: normal; overflow-wrap: anywhere">
+  <div style="opacity: .72">{muted}</div><div style="font-weight: 600">{strong}</div><div>{plain}</div>
+</div>"""
 
 
 def _set(model: Any, **values: float) -> None:

@@ -21,7 +21,8 @@ DOTS = 100
 LEAST_ZOOM = 5.0
 """Seconds that one can look at, at least."""
 
-_SMEAR = 0.03  # of the plot's width: dots that would be so close are no dots any more
+_FEW = 5  # dots, which may lie as close to each other as they like
+_SMEAR = 0.002  # of the plot's width for each of more dots: closer than that they are no dots any more
 
 
 class PlotState(param.Parameterized):
@@ -139,6 +140,8 @@ class PlotState(param.Parameterized):
         frame = self.timeline.frame(now)
         events = self._newest if self._past is None else self._past
         dots = sorted((e for e in events if frame.start <= self.clock(e) <= frame.end), key=self.clock)
-        if len(dots) >= DOTS and self.clock(dots[-1]) - self.clock(dots[0]) < _SMEAR * (frame.end - frame.start):
-            dots = []
+        if len(dots) > _FEW:
+            width = (self.clock(dots[-1]) - self.clock(dots[0])) / (frame.end - frame.start)
+            if width < _SMEAR * len(dots):
+                dots = []
         return {"frame": frame, "dots": dots}

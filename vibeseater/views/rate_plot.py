@@ -11,7 +11,6 @@ import panel as pn
 import param
 from panel.viewable import Viewer
 
-from vibeseater.views import layout
 from vibeseater.views.choice import Apply, Choice, at_once
 from vibeseater.views.plot_bar import PlotBar
 from vibeseater.views.plot_columns import columns, dot, layers, marks
@@ -25,6 +24,12 @@ __all__ = ["RatePlot"]
 
 _CARD = f"""{TOKENS}
 :host {{ border: 1px solid var(--vs-line); border-radius: 12px; background: var(--vs-bg); overflow: hidden; }}
+"""
+_TOP = """
+:host { display: flex !important; flex-flow: row wrap; align-items: center; gap: 8px; }
+:host > * { max-width: 100%; }
+:host > .vs-mode { margin-left: auto !important; }
+:host > .scroll-button { display: none !important; }
 """
 _UNITS = ((86_400, "day"), (3600, "h"), (60, "min"), (1, "s"))
 
@@ -164,8 +169,9 @@ class RatePlot(Viewer):
         self._place(figure, bar)
         pane = pn.pane.Bokeh(figure.figure, sizing_mode="stretch_width", margin=0, css_classes=["vs-plot"])
         self._panes[pane] = figure, bar
-        top = layout.head(bar, layout.together(self.modes, self.spans))
-        top.margin = (10, 14, 0, 16)
+        top = pn.Row(
+            bar, self.modes, self.spans, stylesheets=[_TOP], sizing_mode="stretch_width", margin=(10, 14, 0, 16)
+        )
         return pn.Column(top, pane, stylesheets=[_CARD], sizing_mode="stretch_width", margin=0)
 
 
