@@ -10,9 +10,9 @@ from vibeseater._version import __version__
 from vibeseater.errors import VibeSeaterError
 from vibeseater.models import Event, Source, Stream
 from vibeseater.portal import run
-from vibeseater.seater import VibeSeater, connect
 
 if TYPE_CHECKING:
+    from vibeseater.seater import VibeSeater, connect
     from vibeseater.views.stream_view import StreamView
 
 __all__ = [
@@ -30,8 +30,12 @@ __all__ = [
     "topics",
 ]
 
-# Panel is heavy: what needs it is imported when it is first asked for.
-_LAZY = {"StreamView": "vibeseater.views.stream_view"}
+# What needs Panel, or the servers' clients, is imported when it is first asked for.
+_LAZY = {
+    "StreamView": "vibeseater.views.stream_view",
+    "VibeSeater": "vibeseater.seater",
+    "connect": "vibeseater.seater",
+}
 
 
 def __getattr__(name: str) -> Any:
