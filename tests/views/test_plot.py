@@ -312,7 +312,7 @@ def test_marks_are_spikes_of_complete_buckets_of_what_is_shown() -> None:
     state.plot.advance(now)
     found = marks(state, layers(state))
     assert (found["count"], [x // 1000 for x in found["x"]]) == ([41], [int(now - 30)])
-    state.source = str(quiet.id)
+    state.filter(str(quiet.id))
     assert marks(state, layers(state))["count"] == []
 
 

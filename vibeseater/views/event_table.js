@@ -105,6 +105,12 @@ export function render({model}) {
     const state = paused ? "paused" : held ? "reading" : "live"
     following.dataset.state = state
     setText(following.lastChild, {paused: "Held still", reading: "Still while you read", live: "Following"}[state])
+    if (model.moment != null) {
+      following.dataset.state = "reading"
+      setText(following.lastChild, `Up to ${new Date(model.moment * 1000).toLocaleTimeString(undefined, {hour12: false})}`)
+      following.title = "These rows end at the moment that was chosen in the plot. Press to see the newest again."
+      return
+    }
     following.title = held
       ? "The table stands still. Ingestion goes on. Press to follow again (Home)."
       : "New events appear on top. Press to hold the table still (Space); ingestion goes on."
@@ -365,7 +371,8 @@ export function render({model}) {
     toggle(row)
   })
   chip.addEventListener("click", goOn)
-  following.addEventListener("click", () => pause(!held))
+  following.addEventListener("click", () => model.moment == null ? pause(!held) : model.send_msg({op: "now"}))
+  model.on("moment", sign)
   let scrolling = 0
   body.addEventListener("scroll", () => {
     if (!scrolling) scrolling = later(() => { scrolling = 0; settle(); look() })

@@ -58,6 +58,7 @@ class TableComponent(JSComponent):
     past = param.Boolean(False, doc="Whether older rows can be asked for.")
     whole_page = param.Boolean(False, doc="Whether keys that are pressed anywhere in the page are meant for the table.")
     words = param.List([], doc="What a search asks for, to be marked where it stands.")
+    moment = param.Number(None, allow_None=True, doc="The rows end at this moment; None: they are the newest.")
     place = param.String("", doc="What tells this table from others when a page comes back to where it was.")
     actions = param.List([], doc="The buttons of an opened row: dicts of `name`, `label`, `pressed` and `icon`.")
     marks = param.Dict({}, doc="By action's name, the ids of the events at which its button is pressed.")
@@ -69,7 +70,7 @@ class TableComponent(JSComponent):
 
     def __init__(self, state: StreamState, past: Past | None, spawn: Spawn | None, apply: Apply, **params: Any) -> None:
         self._asks = past is not None and spawn is not None
-        super().__init__(cap=state.cap, past=self._asks, **params)
+        super().__init__(cap=state.cap, past=self._asks, moment=state.param.moment, **params)
         self._state, self._past, self._spawn, self._apply = state, past, spawn, apply
         self._shown = False  # to a browser
         self._held = False  # somebody reads: rows that come are only counted
@@ -82,6 +83,7 @@ class TableComponent(JSComponent):
         self.ticket: Callable[[], str] | None = None
         self.on_live: Callable[[bool], None] | None = None
         self.on_ready: Callable[[], None] | None = None
+        self.on_now: Callable[[], None] | None = None
         state.param.watch(self._on_reset, ["resets"])
         state.param.watch(self._on_fresh, ["fresh"])
         state.param.watch(self._on_renames, ["renames"])
@@ -218,6 +220,8 @@ class TableComponent(JSComponent):
                     self._send_after(event_id)
             case "follow":
                 self._send_after(event_id)
+            case "now" | "newest" if self._state.moment is not None and self.on_now is not None:
+                self.on_now()
             case "newest":
                 self._send_newest()
             case "older" | "newer" as way if isinstance(position, int) and 0 <= position < 1 << 62:
@@ -385,6 +389,10 @@ class EventTable(Viewer):
     def on_ready(self, callback: Callable[[], None]) -> None:
         """Have `callback()` called whenever a browser has drawn the table."""
         self._table.on_ready = callback
+
+    def on_now(self, callback: Callable[[], None]) -> None:
+        """Have `callback()` called when somebody who sees the rows of another moment asks for the newest."""
+        self._table.on_now = callback
 
     def show_event(self, event_id: str) -> None:
         """Show the event of that id among its neighbours, opened and marked, however old it is."""

@@ -81,17 +81,18 @@ class Looking:
             self.seater.events.count_events_between(
                 self.stream, begin, until, bucket_seconds=width, by=self.state.plot.by
             ),
-            self._before(until, DOTS),
+            self._before(until, DOTS, {}),
         )
         return Counts(counted.buckets, counted.start, counted.position, counted.bucket, counted.exact), events
 
-    async def _before(self, end: datetime, limit: int, query: dict[str, Any] | None = None) -> list[Event]:
-        """The newest events before a moment, by the plot's clock."""
-        events, query = self.seater.events, query or {}
+    async def _before(self, moment: datetime, limit: int, query: dict[str, Any]) -> list[Event]:
+        """The newest events before a moment, by the plot's clock, that a query finds."""
+        events = self.seater.events
         if self.state.plot.by == "occurred_at":
-            until = event_filter(end=query.pop("end", None)).span()[1]
-            return await events.list_events(self.stream, end=min(end, until or end), limit=limit, **query)
-        position = await events.position_at(self.stream, end)
+            until = event_filter(end=query.get("end")).span()[1]
+            query = query | {"end": min(moment, until or moment)}
+            return await events.list_events(self.stream, limit=limit, **query)
+        position = await events.position_at(self.stream, moment)
         return await events.list_events(self.stream, before=position + 1, limit=limit, **query)
 
     def jump_to(self, moment: float) -> None:

@@ -33,7 +33,8 @@ class Layer(NamedTuple):
 
 def layers(state: StreamState) -> list[Layer]:
     """What is drawn, in the order of the sources, so that a source keeps its place when another falls silent."""
-    shown = [source for source in state.sources if not state.source or source["key"] == state.source]
+    wanted = {source_key(one) for one in state.filters.value.sources}
+    shown = [source for source in state.sources if not wanted or source["key"] in wanted]
     made = [Layer(printable(one["name"]), one["colour"], (one["key"],)) for one in shown[:MOST]]
     if shown[MOST:]:
         made.append(Layer(f"{len(shown) - MOST} others", _GREY, tuple(one["key"] for one in shown[MOST:])))

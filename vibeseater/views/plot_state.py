@@ -22,7 +22,7 @@ LEAST_ZOOM = 5.0
 """Seconds that one can look at, at least."""
 
 _FEW = 5  # dots, which may lie as close to each other as they like
-_SMEAR = 0.002  # of the plot's width for each of more dots: closer than that they are no dots any more
+_SMEAR = 0.0015  # of the plot's width for each of more dots: closer than that they are no dots any more
 
 
 class PlotState(param.Parameterized):

@@ -83,6 +83,7 @@ class RatePlot(Viewer):
         plot.param.watch(self._on_look, ["mode", "span"])
         plot.param.watch(self._on_place, ["zoom", "cursor", "loading"])
         state.param.watch(self._on_source, ["source"])
+        state.param.watch(self._on_frame, ["resets"])
         state.param.watch(self._on_place, ["moment"])
         state.param.watch(self._on_renames, ["renames"])
 

@@ -93,6 +93,7 @@ class StreamView(Viewer):
             height=self.height,
         )
         self.table.on_ready(self._presenter.browser_is_ready)
+        self.table.on_now(self.session.back_to_live)
         if served and feed is None and rows_socket.is_served():
             self.table.share(lambda: rows_socket.ticket_for(stream.id), self._on_live)
 
