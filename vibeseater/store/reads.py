@@ -58,6 +58,14 @@ class EventReads:
             raise NotFoundError("event_id", str(event_id), "no such event", "It may have been purged; look for others")
         return to_event(row)
 
+    async def find_stored(self, ids: Sequence[UUID]) -> dict[UUID, UUID]:
+        """Which of these ids events have, archived ones too, each with its stream's id."""
+        rows = await self._pool.fetch("SELECT id, stream_id FROM events WHERE id = ANY($1::uuid[])", list(ids))
+        found = {row[0]: row[1] for row in rows}
+        if self._cold is not None and (left := [one for one in ids if one not in found]):
+            found |= {one: event.stream_id for one, event in (await self._cold.find(left)).items()}
+        return found
+
     async def list_events(
         self,
         stream: Stream | UUID | str,
