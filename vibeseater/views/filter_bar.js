@@ -56,7 +56,7 @@ export function render({model}) {
     input.addEventListener("input", () => { clearTimeout(timers[field]); timers[field] = setTimeout(go, WAIT[field]); mirror() })
     input.addEventListener("keydown", (event) => {
       if (event.key === "Enter") go()
-      if (event.key === "Escape" && input.value) { event.stopPropagation(); event.preventDefault(); input.value = ""; go(); mirror() }
+      if (event.key === "Escape" && input === search && input.value) { event.stopPropagation(); event.preventDefault(); input.value = ""; go(); mirror() }
     })
     return go
   }

@@ -44,6 +44,7 @@ class FilterState(param.Parameterized):
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)
         self._refused: dict[str, tuple[str, str]] = {}  # by field, what PostgreSQL did not take, and why
+        self._troubles: dict[str, str] = {}
         self.param.watch(self._on_change, list(FIELDS))
         self._on_change()
 
@@ -63,13 +64,19 @@ class FilterState(param.Parameterized):
     def refuse(self, field: str, problem: str) -> None:
         """PostgreSQL did not take a field as it is now: tell it, and go on without it until it is changed."""
         self._refused[field] = (getattr(self, field), problem)
-        self._on_change()
+        self._judge()
 
     def trouble(self, field: str, problem: str) -> None:
-        """Tell something about a field, without leaving it out."""
-        self.problems = {**self.problems, field: printable(problem)}
+        """Tell something until the filter is changed, without leaving anything out."""
+        self._troubles[field] = printable(problem)
+        self.problems = {**self.problems, **self._troubles}
 
     def _on_change(self, *_: Any) -> None:
+        self._troubles.clear()
+        self._judge()
+
+    def _judge(self) -> None:
+        """Make the filter of what is given, and tell what is wrong with it."""
         problems: dict[str, str] = {}
         asked: dict[str, Any] = {}
         arguments = {
@@ -95,7 +102,7 @@ class FilterState(param.Parameterized):
                 asked[name] = argument
         made = event_filter(**asked)
         changed = {"value": made, "words": []} if made != self.value else {}
-        self.param.update(problems=problems, **changed)
+        self.param.update(problems={**problems, **self._troubles}, **changed)
 
 
 def sentence(error: InputError) -> str:
