@@ -10,10 +10,11 @@ __all__ = ["build", "is_there"]
 _NAME = "events_words"
 _THERE = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass($1)"
 _ON = "ON events USING gin (event_words(stream_id, source_id, event_type, content))"
+_WITH = "gin_pending_list_limit = 1024"  # kB; why so little is told in migration 0005
 _BUILD = {
-    "plain": f"CREATE INDEX CONCURRENTLY {_NAME} {_ON}",
+    "plain": f"CREATE INDEX CONCURRENTLY {_NAME} {_ON} WITH ({_WITH})",
     # A hypertable's index can't be built concurrently, but chunk after chunk: writers wait for one chunk at most.
-    "hypertable": f"CREATE INDEX {_NAME} {_ON} WITH (timescaledb.transaction_per_chunk)",
+    "hypertable": f"CREATE INDEX {_NAME} {_ON} WITH ({_WITH}, timescaledb.transaction_per_chunk)",
 }
 
 

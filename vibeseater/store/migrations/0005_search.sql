@@ -18,12 +18,14 @@ BEGIN
     RETURN jsonb_to_tsvector('simple', content, '["string", "numeric"]') || scope;
 END $$;
 
--- Building it takes about a minute for a million events, in which nothing can be stored. Where there are many events
+-- New words wait in a list of at most 1 MB, which whoever fills it writes into the index: with PostgreSQL's own 4 MB
+-- this takes longer than a group of events should wait. Building it takes about a minute for a million events, in which nothing can be stored. Where there are many events
 -- it is left to `vibeseater migrate --search-index`, which lets writers go on; until then searches are slower.
 DO $$
 BEGIN
     IF (SELECT count(*) FROM (SELECT FROM events LIMIT 200001) AS few) <= 200000 THEN
-        CREATE INDEX events_words ON events USING gin (event_words(stream_id, source_id, event_type, content));
+        CREATE INDEX events_words ON events USING gin (event_words(stream_id, source_id, event_type, content))
+            WITH (gin_pending_list_limit = 1024);
     END IF;
 END $$;
 
