@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.browser.plotting import counts, place, seen
 from tests.servers import eventually
 from vibeseater import VibeSeater
 
@@ -104,8 +105,17 @@ async def test_a_cell_shows_the_live_view(
     assert await opened.ids() == [str(event.id), str(before.id)]
     assert "after <b>all</b>" in await row.inner_text()
     await eventually(lambda: _total(opened, "2"))
-    # The plot is there, in the browser's own models, and moves.
+    # The plot is there, in the browser's own models, and moves; what a hand does in it is heard.
     await page.locator(".bk-Figure").wait_for()
+    await eventually(lambda: _plotted(page, 2))
+    first = await seen(page)
+    await eventually(lambda: _moved(page, first))
+    await page.locator(".bk-Figure").scroll_into_view_if_needed()
+    await page.mouse.click(*await place(page, (await seen(page))[0] + 5))
+    await page.get_by_role("button", name="Back to now").click()
+    await row.wait_for()
+    await page.get_by_role("radio", name="5 min", exact=True).click()
+    await eventually(lambda: _plotted(page, 2))
     await row.locator(".expand").click()
     await page.locator(".detail", has_text="stream_seq").wait_for()
     if folder_of_shots := os.environ.get("VIBESEATER_TEST_SHOTS"):
@@ -114,6 +124,14 @@ async def test_a_cell_shows_the_live_view(
     await page.keyboard.press("Shift+Enter")
     await page.locator(".badge[data-state=STALE]").wait_for()
     opened.errors.clear()  # JupyterLab's own, about addresses that this machine can't reach
+
+
+async def _plotted(page: Any, number: int) -> bool:
+    return sum(await counts(page)) == number
+
+
+async def _moved(page: Any, before: tuple[float, float]) -> bool:
+    return (await seen(page))[1] > before[1]
 
 
 async def _total(opened: Any, text: str) -> bool:

@@ -185,7 +185,7 @@ class PlotFigure:
         plot.xgrid.grid_line_color = None
         plot.ygrid.grid_line_color, plot.ygrid.grid_line_alpha = _INK, 0.22
         plot.yaxis.ticker = AdaptiveTicker(desired_num_ticks=4, mantissas=[1, 2, 5], min_interval=1)
-        plot.yaxis.formatter = NumeralTickFormatter(format="0,0")
+        plot.yaxis.formatter = NumeralTickFormatter(format="0.[0]a")
         plot.xaxis.ticker = DatetimeTicker(desired_num_ticks=6)
         plot.xaxis.formatter = CustomJSTickFormatter(code=_TICKS)
         plot.xaxis.major_label_policy = NoOverlap(min_distance=12)
