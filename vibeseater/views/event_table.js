@@ -1,7 +1,8 @@
 // The table of events: newest first, bounded, still while somebody reads. Everything it shows is set as text.
 const MOST = 500      // rows in the document while somebody reads; those farthest away are let go and read again
 const NEAR = 900      // pixels before an end at which the next page is asked for
-const SLICE = 24      // rows made in one frame
+const SLICE = 16      // rows made in one frame, where many are to be made
+const QUIET = 600     // milliseconds without a burst, after which the rows that it left out below are made
 const CALM = 12       // rows a second up to which each fades in; more would flicker
 
 // Where readers stood, for a table that is drawn anew: in this document, or in the one that a reload makes.
@@ -18,8 +19,9 @@ function keptPlace(key) {
 
 export function render({model}) {
   const root = make("div", "table")
-  root.setAttribute("role", "table")
-  root.setAttribute("aria-label", "Events, newest first")
+  const grid = make("div", "grid")
+  grid.setAttribute("role", "table")
+  grid.setAttribute("aria-label", "Events, newest first")
   const head = make("div", "head")
   head.setAttribute("role", "row")
   for (const title of ["Time", "Source", "Type", "Event"]) {
@@ -52,7 +54,8 @@ export function render({model}) {
   said.setAttribute("role", "status")
   said.hidden = true
   const keys = keysBox(() => showKeys(false))
-  root.append(head, bar, chip, body, empty, said, keys)
+  grid.append(head, body)
+  root.append(bar, chip, grid, empty, said, keys)
 
   let offset = 0            // the server's clock minus this browser's, milliseconds
   let loaded = false
@@ -65,9 +68,9 @@ export function render({model}) {
   let drawn = 0             // the same when the first row was the newest
   let base = 0              // that number less the position at which it was told
   let highest = 0           // the position of the newest row that came
-  let queue = []            // rows that came and are not in the document yet, newest first
-  let queued = 0
-  let frame = 0
+  let tail = []             // rows that follow the last one and are not in the document yet, newest first
+  let growing = 0
+  let skipped = 0           // rows that came and went without ever being in the document, not told to the server yet
   let focusId = null        // the event of the page's address
   let calmFrom = 0          // fading rows of this second
   let faded = 0
@@ -87,10 +90,12 @@ export function render({model}) {
     if (still !== held) {
       held = still
       if (still) {
-        queue = []
         channel.close()
         model.send_msg({op: "hold"})
-      } else model.send_msg({op: "follow", id: first()?.dataset.eventId ?? ""})
+      } else {
+        trim()
+        model.send_msg({op: "follow", id: first()?.dataset.eventId ?? ""})
+      }
     }
     sign()
   }
@@ -165,6 +170,8 @@ export function render({model}) {
     for (const data of list) {
       if (shown.has(data.id)) continue
       const row = build(data, fade, now())
+      row._data = data
+      data.drawn = true
       if (data.id === focusId) row.classList.add("marked")
       if (model.words.length) highlight(row.querySelector(".words"), model.words)
       shown.set(data.id, row)
@@ -184,6 +191,7 @@ export function render({model}) {
   function trim() {
     if (!held) {
       for (let row = last(); shown.size > model.cap; row = last()) { drop(row); whole = false }
+      if (shown.size + tail.length > model.cap) { leaveOut(tail.splice(model.cap - shown.size)); whole = false }
     }
     empty.hidden = shown.size > 0
     setText(empty, loaded ? model.empty : "Reading events …")
@@ -191,56 +199,59 @@ export function render({model}) {
     const oldest = last()
     end.dataset.end = String(whole)
     setText(end, asked === "older" ? "Reading older events …"
-      : !whole ? (model.past ? "Older events" : "")
+      : !whole || tail.length ? (model.past ? "Older events" : "")
       : oldest?.dataset.seq === "1" ? "That is the first event"
       : "Nothing older here: earlier events don't fit the filter, or were purged")
-    if (first() && !body.querySelector(":scope > .row[tabindex='0']")) first().tabIndex = 0
+    const tab = body.querySelector(":scope > .row[tabindex='0']")
+    if (first() && (!tab || (!held && tab !== first() && !tab.matches(":focus")))) chooseRow(first(), false)
   }
 
-  function work() {
-    frame = 0
-    if (held) return
-    if (queue.length > SLICE && queue.made !== queue.length) {  // a burst is made in slices, and put in as one
-      queue.rows ??= document.createDocumentFragment()
-      const from = queue.made ?? 0
-      queue.made = Math.min(queue.length, from + SLICE)
-      queue.rows.append(rowsOf(queue.slice(from, queue.made)))
-      frame = later(work)
-      return
-    }
-    const list = queue
-    queue = []
-    const second = Math.floor(Date.now() / 1000)
-    if (second !== calmFrom) { calmFrom = second; faded = 0 }
-    faded += list.length
-    body.prepend(list.rows ?? rowsOf(list, faded <= CALM))
-    drawn = queued
+  function leaveOut(list) {
+    for (const data of list) if (!data.drawn) skipped += 1
+  }
+
+  // Rows below those that are seen are made a few a frame.
+  function grow() {
+    growing = 0
+    foot.before(rowsOf(tail.splice(0, SLICE)))
     trim()
+    if (tail.length) growing = later(grow)
+  }
+  let quiet = 0
+  function growAfter(milliseconds) {
+    clearTimeout(quiet)
+    quiet = setTimeout(() => { if (!growing && tail.length) grow() }, milliseconds)
+  }
+
+  // As many rows as can be seen, and some to spare.
+  const screenful = () => Math.max(SLICE, Math.ceil(body.clientHeight / 40) + 4)
+
+  function add(rows, count) {
+    if (channel.wasUsed()) rows = rows.filter((row) => row.seq > highest)  // both ways bring what comes while they change
+    if (rows.length) highest = rows[0].seq
+    drawn = count
+    const most = screenful()
+    if (rows.length <= most) {
+      const second = Math.floor(Date.now() / 1000)
+      if (second !== calmFrom) { calmFrom = second; faded = 0 }
+      faded += rows.length
+      body.prepend(rowsOf(rows, faded <= CALM))
+    } else {  // a burst: what is seen is made now, all else when it is over
+      tail = [...rows.slice(most), ...[...body.querySelectorAll(":scope > .row")].map((row) => row._data), ...tail]
+      for (const row of [...shown.values()]) drop(row)
+      body.prepend(rowsOf(rows.slice(0, most)))
+    }
+    trim()
+    if (tail.length) growAfter(QUIET)
     sign()
   }
 
-  function enqueue(rows, count) {
-    if (channel.wasUsed()) rows = rows.filter((row) => row.seq > highest)  // both ways bring what comes while they change
-    if (rows.length) highest = rows[0].seq
-    queued = count
-    if (!rows.length) { if (!queue.length) drawn = count; return }
-    if (queue.made) {  // rows that were made are put in first, so that the order holds
-      body.prepend(queue.rows, rowsOf(queue.slice(queue.made)))
-      queue = []
-    }
-    queue = rows.concat(queue)
-    if (queue.length >= model.cap) {  // nothing that is older will be seen: a burst moves the table once
-      queue.length = model.cap
-    }
-    if (queue.length <= SLICE) work()
-    else if (!frame) frame = later(work)
-  }
-
-  function replace(rows) {
-    queue = []
-    queued = drawn = matched
+  function replace(rows, most = screenful()) {
+    drawn = matched
     for (const row of [...shown.values()]) drop(row)
-    body.prepend(rowsOf(rows))
+    body.prepend(rowsOf(rows.slice(0, most)))
+    tail = rows.slice(most)
+    if (tail.length) growAfter(0)
     asked = null
     loaded = true
   }
@@ -269,7 +280,7 @@ export function render({model}) {
     back = null
     focusId = place ? null : data.id
     held = true
-    replace(data.rows)
+    replace(data.rows, data.rows.length)
     open.clear()
     if (place) paused = Boolean(place.paused)
     for (const id of place ? place.open : [data.id]) if (shown.has(id)) unfold(shown.get(id))
@@ -315,7 +326,7 @@ export function render({model}) {
 
   // Ask for the next page where an end comes near.
   function look() {
-    if (!loaded || asked || !model.past || !shown.size || !held) return
+    if (!loaded || asked || !model.past || !shown.size || !held || tail.length) return
     if (!whole && body.scrollHeight - body.scrollTop - body.clientHeight < NEAR) {
       asked = "older"
       model.send_msg({op: "older", position: Number(last().dataset.seq)})
@@ -328,7 +339,7 @@ export function render({model}) {
 
   // A source was renamed: its rows are named anew where they stand, also while somebody reads them.
   function rename(names) {
-    for (const data of queue) Object.assign(data, names[data.key])
+    for (const data of tail) Object.assign(data, names[data.key])
     for (const row of shown.values()) if (names[row._key]) nameSource(row.querySelector(".chip"), names[row._key])
   }
 
@@ -345,7 +356,7 @@ export function render({model}) {
     if (data.matched != null) { matched = data.matched; base = matched - data.at }
     else if (data.to != null) matched = base + data.to
     if (data.op === "reset") reset(data)
-    else if (data.op === "add") { if (!held && (data.to != null || !channel.isOpen())) enqueue(data.rows, matched); sign() }
+    else if (data.op === "add") { !held && (data.to != null || !channel.isOpen()) ? add(data.rows, matched) : sign() }
     else if (data.op === "channel") channel.offer(data)
     else if (data.op === "count") sign()
     else if (data.op === "show") show(data)
@@ -480,10 +491,16 @@ export function render({model}) {
   const timer = setInterval(() => {
     if (!document.hidden) for (const row of shown.values()) age(row, now())
   }, 1000)
+  const tell = setInterval(() => {
+    if (skipped) model.send_msg({op: "skipped", count: skipped})
+    skipped = 0
+  }, 1000)
   const remember = setInterval(() => { if (model.place) { const stood = place(); stood ? places.set(key, stood) : places.delete(key) } }, 500)
   model.on("remove", () => {
     channel.close()
     clearInterval(timer)
+    clearInterval(tell)
+    clearTimeout(quiet)
     clearInterval(remember)
     hears.removeEventListener("keydown", press)
     removeEventListener("pagehide", leave)

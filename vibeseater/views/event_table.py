@@ -224,6 +224,8 @@ class TableComponent(JSComponent):
                 self.on_now()
             case "newest":
                 self._send_newest()
+            case "skipped" if isinstance(count := data.get("count"), int) and 0 < count < 1 << 31:
+                self._state.skipped += count
             case "older" | "newer" as way if isinstance(position, int) and 0 <= position < 1 << 62:
                 self._ask(self._page(way, position))
             case "show":

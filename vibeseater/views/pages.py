@@ -61,6 +61,9 @@ _LOGO = (
 _ICON = f"data:image/svg+xml;base64,{base64.b64encode(_LOGO.encode()).decode()}"
 _TITLE = """
 .title { color: var(--panel-on-surface-color) !important; font-size: 21px !important; font-weight: 650 !important; }
+/* Never used here, but there, and without a name for those who hear the page. */
+.MuiLinearProgress-root { display: none !important; }
+.MuiIconButton-root { min-width: 44px; min-height: 44px; }
 """
 _BODY = """
 :host { display: block !important; max-width: 1480px; margin: 0 auto !important; padding: 20px 24px 28px; width: 100%; }
