@@ -110,6 +110,6 @@ async def test_what_a_thumb_presses_is_large_enough(
           const more = {height: box.height + 8, width: box.width + 16}
           const target = grown ? el.closest("[data-figure]")?.getBoundingClientRect() ?? more : box
           return {text: el.textContent || el.ariaLabel || el.className, height: target.height, width: target.width}
-        }).filter((el) => el.height < 43.5 || el.width < 43.5)"""
+        }).filter((el) => el.height < 43.5 || el.width < 40)"""
     )
     assert small == []

@@ -259,13 +259,13 @@ export function render({model}) {
   function reset(data) {
     channel.close()
     highest = data.rows[0]?.seq ?? 0
-    edge = true
+    edge = data.edge
     whole = Boolean(data.end)
     focusId = null
     replace(data.rows)
     open.clear()
     paused = paused && held
-    held = paused
+    held = paused || !edge
     body.scrollTop = 0
     trim()
     sign()
@@ -474,7 +474,7 @@ export function render({model}) {
     places.delete(key)
   }
 
-  const channel = rowsChannel(model, receive, () => queue[0]?.id ?? first()?.dataset.eventId ?? "")
+  const channel = rowsChannel(model, receive, () => first()?.dataset.eventId ?? "")
   model.on("msg:custom", (message) => receive(JSON.parse(typeof message === "string" ? message : message.data)))
   model.on("empty", trim)
   model.on("words", () => {

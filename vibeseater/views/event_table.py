@@ -113,16 +113,23 @@ class TableComponent(JSComponent):
             self._send_msg(f'{json.dumps(told)[:-1]},"rows":[{self._rows(events)}]}}')
 
     def _send_newest(self) -> None:
-        """All rows, to a table that follows from now on."""
-        self._held = False
+        """All rows, to a table that follows from now on; or that stands still, where they end at a chosen moment."""
+        state = self._state
+        self._held = still = state.moment is not None
         self._set_live(False)
-        self._sent_to = _newest(self._state.rows)
-        self._send("reset", self._state.rows, end=self._is_all())
-        self._offer_channel()
+        self._sent_to = _newest(state.rows)
+        self._send("reset", state.rows, edge=not still, end=not self._asks or len(state.rows) < state.cap)
+        if not still:
+            self._offer_channel()
 
-    def _is_all(self) -> bool:
-        """Whether the state's rows are all there are."""
-        return not self._asks or len(self._state.rows) < self._state.cap
+    def _go_on(self, after: str = "") -> None:
+        """Somebody who read is at the newest rows again: send what is newer than the row of that id, or all."""
+        if self._state.moment is not None and self.on_now is not None:
+            self.on_now()  # all rows come of it
+        elif after:
+            self._send_after(after)
+        else:
+            self._send_newest()
 
     def _send_after(self, event_id: str) -> None:
         """What is newer than the row of that id; everything where it has left the state's rows."""
@@ -219,11 +226,9 @@ class TableComponent(JSComponent):
                 if not live and not self._held:
                     self._send_after(event_id)
             case "follow":
-                self._send_after(event_id)
-            case "now" | "newest" if self._state.moment is not None and self.on_now is not None:
-                self.on_now()
-            case "newest":
-                self._send_newest()
+                self._go_on(event_id)
+            case "now" | "newest":
+                self._go_on()
             case "skipped" if isinstance(count := data.get("count"), int) and 0 < count < 1 << 31:
                 self._state.skipped += count
             case "older" | "newer" as way if isinstance(position, int) and 0 <= position < 1 << 62:

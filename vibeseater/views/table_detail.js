@@ -62,6 +62,7 @@ function fillDetail(box, told, model) {
     tools.append(button)
   }
   const list = make("dl", "fields")
+  list.tabIndex = 0  // it is scrolled by keys, too
   for (const [name, value, address] of told.fields) {
     const key = make("dt", null, name)
     key.dir = "auto"
