@@ -56,7 +56,7 @@ async def test_the_stream_page(
     await view.page.locator("button.more", has_text="3 new").wait_for()
     await eventually(lambda: _settled(view))
     assert await _faults(view) == []
-    await view.page.locator("button.help").click()
+    await view.page.get_by_role("button", name="Keys").click()
     await view.page.get_by_role("dialog", name="Keys").wait_for()
     assert await _faults(view) == []
 
