@@ -32,7 +32,7 @@ STOREYS = (
     {"feeds", "pins", "sources"},
     {"alerts", "bookmarks", "streaming"},
     {"seater"},
-    {"doctor", "ingest", "probes", "views"},
+    {"doctor", "ingest", "magic", "probes", "views"},
     {"bench", "demo", "faults", "plugins", "server"},
     {"cli"},
 )

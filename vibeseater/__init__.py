@@ -46,3 +46,10 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return __all__
+
+
+def load_ipython_extension(ipython: Any) -> None:
+    """`%load_ext vibeseater`: adds the magic `%vibeseater status`."""
+    from vibeseater.magic import register
+
+    register(ipython)

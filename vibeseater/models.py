@@ -26,6 +26,8 @@ __all__ = [
     "StreamStatus",
 ]
 
+_SHOWN = 20  # events of a batch that a notebook shows
+
 StreamStatus = Literal["idle", "live", "paused", "stopped"]
 
 
@@ -163,6 +165,12 @@ class EventBatch(list[Event]):
         super().__init__(events)
         self.created = created
 
+    def _repr_html_(self) -> str:
+        rows = [(event.stream_seq, event.occurred_at, event.event_type, event.content) for event in self[:_SHOWN]]
+        more = f", the first {_SHOWN} of them" if len(self) > _SHOWN else ""
+        about = html.escape(f"{len(self):,} events, {self.created:,} new{more}")
+        return f"<div>{about}</div>" + html.table(("position", "occurred at", "type", "content"), rows)
+
 
 class SourceStatistics(Record, frozen=True, kw_only=True):
     """A source's share of a stream. `source_id` is None for events that have no source."""
@@ -192,6 +200,13 @@ class Statistics(Record, frozen=True, kw_only=True):
     last_event_at: datetime | None
     by_source: list[SourceStatistics]
     window: float = 60.0
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (one.name or "–", one.type or "–", f"{one.total_events:,}", one.last_event_at) for one in self.by_source
+        ]
+        figures = {field: getattr(self, field) for field in self.__struct_fields__ if field != "by_source"}
+        return html.card("Statistics", figures) + html.table(("source", "type", "events", "last event"), rows)
 
 
 class MatchCount(msgspec.Struct, frozen=True, kw_only=True):
@@ -235,3 +250,6 @@ class FeedStats(msgspec.Struct, kw_only=True):
 
     def __iter__(self) -> Iterator[tuple[str, int]]:
         return ((field, getattr(self, field)) for field in self.__struct_fields__)
+
+    def _repr_html_(self) -> str:
+        return html.card("FeedStats", dict(self))

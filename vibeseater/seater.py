@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Generator, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
@@ -20,7 +21,7 @@ from vibeseater.broadcast.hub import Hub
 from vibeseater.broadcast.link import make_listener
 from vibeseater.broadcast.publisher import Publisher
 from vibeseater.changes import Changes
-from vibeseater.errors import ClosedError, InputError
+from vibeseater.errors import ClosedError, InputError, WrongLoopError
 from vibeseater.feeds.live import LiveFeed
 from vibeseater.feeds.rebroadcast import BroadcastFeed, rebroadcast
 from vibeseater.feeds.replay import ReplayFeed
@@ -86,6 +87,7 @@ class VibeSeater:
         self._servers: embedded.EmbeddedServers | None = None
         self._closing = AsyncExitStack()  # closes what was opened, the last first
         self._closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def open(self) -> Self:
         """Connect: start the embedded servers where no URL is set, migrate, put the parts together.
@@ -93,6 +95,7 @@ class VibeSeater:
         Raises:
             VibeSeaterError: a server can't be reached, is too old, or its schema is newer than this code.
         """
+        self._loop = asyncio.get_running_loop()
         try:
             await self._open()
         except BaseException:
@@ -159,6 +162,12 @@ class VibeSeater:
 
         Each part is closed even where another one fails to; the failure is raised at the end.
         """
+        loop = self._loop
+        if loop is not None and loop is not asyncio.get_running_loop() and not self._closed:
+            raise WrongLoopError(
+                "This VibeSeater was connected in another event loop, and is closed in that one: await it there, or "
+                "from a thread `asyncio.run_coroutine_threadsafe(seater.close(), loop).result()`."
+            )
         self._closed = True
         await self._closing.aclose()
 

@@ -35,10 +35,10 @@ def import_(stream: str, file: str, make: bool, exact: bool, given: str | None, 
     """Read the events of FILE (JSON Lines, CSV or Parquet; - for stdin) into STREAM, an id or a slug.
 
     A file that `vibeseater export` or `archive` wrote is read as it is. A line of JSON Lines is an object with
-    event_type and content, and perhaps occurred_at, external_id, metadata, id and source ({"name": …}). Events keep the file's
-    order and get new positions. The external_id, or else the old id as external_id, makes sure that a file that is read
-    twice is stored once; a line with neither is stored each time. With --exact the ids themselves do that, and each
-    event keeps the external_id that it had, or none. Sources are found by name among the stream's; with --create a
+    event_type and content, and perhaps occurred_at, external_id, metadata, id and source ({"name": …}). Events keep the
+    file's order and get new positions. The external_id, or else the old id as external_id, makes sure that a file that
+    is read twice is stored once; a line with neither is stored each time. With --exact the ids themselves do that, and
+    each event keeps the external_id that it had, or none. Sources are found by name among the stream's; with --create a
     missing one is made, of type manual: it names where events came from, and brings no new ones.
 
     Interrupted, run it again: it goes on.

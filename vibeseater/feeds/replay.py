@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
+from vibeseater import html
 from vibeseater.errors import ClosedError, InputError, NotFoundError
 from vibeseater.feeds.base import Feed, FeedState
 from vibeseater.feeds.playback import BEGINNING, Playback
@@ -121,6 +122,24 @@ class ReplayFeed(Feed):
             if heads:
                 return min(heads)
         return self.playback.now
+
+    def _repr_html_(self) -> str:
+        if self._state == "new":
+            return super()._repr_html_()
+        window = f"{self.start_time.isoformat()} to {self.end_time.isoformat()}"
+        topics = ", ".join(map(str, self.topics))
+        return html.card(
+            "ReplayFeed",
+            {
+                "topics": topics,
+                "state": self.state,
+                "speed": f"{self.speed:g}×",
+                "clock": self.clock.isoformat(),
+                "window": window,
+                "position": self.position,
+                **dict(self.stats),
+            },
+        )
 
     async def start(self) -> None:
         """Find the window's bounds, and play.

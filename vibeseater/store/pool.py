@@ -205,7 +205,8 @@ class Pool:
             raise ClosedError("This VibeSeater is closed. Call `await vibeseater.connect()` again.")
         if asyncio.get_running_loop() is not self._loop:
             raise WrongLoopError(
-                "This VibeSeater was connected in another event loop. Call `await vibeseater.connect()` in this one."
+                "This VibeSeater was connected in another event loop. Call `await vibeseater.connect()` in this one; "
+                "or, from a thread, hand the call over: `asyncio.run_coroutine_threadsafe(…, loop).result()`."
             )
         return self._pool
 
