@@ -317,9 +317,9 @@ def oldest_first(items: Iterable[Item], *, newest_first: bool = False) -> list[I
 
 _END = datetime.max.replace(tzinfo=UTC)
 
-# Parsing a large hostile document may take seconds. It gets threads of its own, so that neither the event loop nor
-# the name look-ups in the loop's default executor wait for it.
-_threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="vibeseater-source")
+# A file on a share that is away hangs. Files get threads of their own, so that neither the event loop, nor the name
+# look-ups in the loop's default executor, nor parsers (see `parsing`) wait for them.
+_threads = ThreadPoolExecutor(max_workers=16, thread_name_prefix="vibeseater-source")
 
 
 async def in_thread(function: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:

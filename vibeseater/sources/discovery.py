@@ -20,10 +20,11 @@ import msgspec
 from vibeseater.errors import FetchError, InputError, SourceError
 from vibeseater.settings import Settings
 from vibeseater.sources.addresses import check_url, public_url
-from vibeseater.sources.base import Item, in_thread
+from vibeseater.sources.base import Item
 from vibeseater.sources.guessing import guess_json
 from vibeseater.sources.http import MAX_BYTES, Answer, HttpClient
 from vibeseater.sources.json_document import decode_json
+from vibeseater.sources.parsing import parsed
 from vibeseater.sources.presets import JSON, SSE
 from vibeseater.sources.registry import known_types, validate_config
 from vibeseater.sources.sse_parser import SseParser
@@ -115,7 +116,7 @@ async def _find(http: HttpClient, url: str) -> Found:
     answer, heard = await _fetch(http, url)
     if heard is not None:
         return _event_stream(url, answer, heard)
-    found = await in_thread(_read, answer, url, preset)
+    found = await parsed(_read, answer, url, preset)
     if isinstance(found, Found):
         return found
     return await _follow(http, found, answer)
@@ -296,7 +297,7 @@ async def _tried(http: HttpClient, urls: list[str]) -> AsyncGenerator[tuple[Foun
     for url in urls:
         try:
             answer, heard = await _fetch(http, url)
-            found = None if heard is not None else await in_thread(_read, answer, url, _preset(url))
+            found = None if heard is not None else await parsed(_read, answer, url, _preset(url))
         except SourceError as error:
             yield None, error
         else:

@@ -12,12 +12,13 @@ import msgspec
 
 from vibeseater.errors import InputError, SourceError
 from vibeseater.sources.addresses import check_url
-from vibeseater.sources.base import Batch, Interval, Item, Poll, PolledSource, ReadConfig, in_thread, oldest_first
+from vibeseater.sources.base import Batch, Interval, Item, Poll, PolledSource, ReadConfig, oldest_first
 from vibeseater.sources.conditional import get_if_changed
 from vibeseater.sources.credentials import Headers, check_headers, reveal_headers
 from vibeseater.sources.http import Answer
 from vibeseater.sources.json_document import decode_json
 from vibeseater.sources.mapping import BadItemError, hash_of, to_item
+from vibeseater.sources.parsing import parsed
 from vibeseater.sources.pointers import MISSING, check_pointer, follow
 from vibeseater.sources.presets import JSON, apply_preset
 from vibeseater.sources.text import clean_text
@@ -92,7 +93,7 @@ class JsonSource(PolledSource):
         )
         if answer.not_modified:
             return Poll(items=[], cursor=kept, next_after=answer.next_after)
-        found = await in_thread(read_items, answer, config)
+        found = await parsed(read_items, answer, config)
         return Poll(
             items=found.items,
             cursor=kept,

@@ -28,7 +28,6 @@ from vibeseater.sources.base import (
     PolledSource,
     ReadConfig,
     clip_id,
-    in_thread,
     oldest_first,
     stable_id,
 )
@@ -36,6 +35,7 @@ from vibeseater.sources.conditional import get_if_changed
 from vibeseater.sources.credentials import Headers, check_headers, reveal_headers
 from vibeseater.sources.http import Answer
 from vibeseater.sources.json_feed import is_json_feed, read_json_feed
+from vibeseater.sources.parsing import parsed
 from vibeseater.sources.text import clean_text, safe_link, strip_markup
 from vibeseater.sources.times import plausible
 
@@ -47,6 +47,8 @@ _ACCEPT = (
 )
 _MOST_ITEMS = 5_000
 _LONGEST_TTL = 86_400.0
+_MOST_PREFIXES = 200  # of namespaces: feedparser looks through all of them at each element
+_PREFIX = re.compile(rb"xmlns:([\w.-]+)\s*=")
 # Bodies that end in the middle look complete when the server sends no length: what they hold is taken, but the
 # validators are not, so that the next poll reads the whole.
 _CUT_OFF = ("no element found", "unclosed token", "unclosed CDATA section")
@@ -103,7 +105,7 @@ class RssSource(PolledSource):
         )
         if answer.not_modified:
             return Poll(items=[], cursor=kept, next_after=answer.next_after)
-        feed = await in_thread(read_feed, answer, config.event_type)
+        feed = await parsed(read_feed, answer, config.event_type)
         waits = [wait for wait in (answer.next_after, feed.ttl) if wait]
         return Poll(
             items=feed.items,
@@ -123,6 +125,8 @@ def read_feed(answer: Answer, event_type: str = "rss_item") -> Feed:
         raise SourceError(f"{answer.url}: the answer is empty, not a feed")
     if is_json_feed(answer):
         return _json_feed(answer, event_type)
+    if len(set(_PREFIX.findall(answer.body))) > _MOST_PREFIXES:
+        raise SourceError(f"{answer.url}: it declares over {_MOST_PREFIXES} namespaces, as no feed does")
     try:
         # A file object, never the text itself: feedparser opens text that looks like a path or an address.
         # What it can do to markup costs seconds, and all markup goes anyway.
