@@ -139,7 +139,8 @@ class PlotState(param.Parameterized):
     def _drawn(self, now: float) -> dict[str, Any]:
         frame = self.timeline.frame(now)
         events = self._newest if self._past is None else self._past
-        dots = sorted((e for e in events if frame.start <= self.clock(e) <= frame.end), key=self.clock)
+        seen = [event for event in events if frame.start <= self.clock(event) <= frame.end]
+        dots = sorted(seen, key=lambda event: (self.clock(event), event.stream_seq))
         if len(dots) > _FEW:
             width = (self.clock(dots[-1]) - self.clock(dots[0])) / (frame.end - frame.start)
             if width < _SMEAR * len(dots):

@@ -133,6 +133,7 @@ class StreamSession:
         task = detached(looked_after())
         self._side.add(task)
         task.add_done_callback(self._side.discard)
+        task.add_done_callback(lambda _: work.close())  # of a view that was closed before it began
         return task
 
     def change(self, change: Callable[[], None]) -> None:
