@@ -107,7 +107,7 @@ async def test_a_page_that_slept_says_what_came(
     finally:
         for process in stopped:
             process.resume()
-    line = view.page.locator(".line span")
+    line = view.page.locator(".vs-lifeline .line span").first
     await eventually(lambda: _is(line.inner_text(), "342 events came while this page slept. None is missed."))
     await eventually(lambda: _newest(view, 392))
     await eventually(lambda: _is(positions(view), list(range(392, 192, -1))))
@@ -131,7 +131,7 @@ async def test_a_network_that_was_gone_for_a_while(served: str, beside: VibeSeat
     await asyncio.sleep(9)  # long enough to be told of
     await devtools.send("Network.emulateNetworkConditions", {"offline": False, **limits})
     await eventually(lambda: _newest(view, 27))
-    await view.page.locator(".line", has_text="7 events came while this page slept").wait_for()
+    await view.page.locator(".vs-lifeline .line", has_text="7 events came while this page slept").wait_for()
     await view.page.locator(".badge[data-state=IDLE]").wait_for()
     view.errors.clear()  # the browser's own, about the network that was gone
 
@@ -171,11 +171,13 @@ async def test_a_server_that_began_anew_is_found_and_the_place_is_kept(beside: V
         await scroll_to(view, "2400")
         await view.page.locator(".following[data-state=reading]").wait_for()
         place = await top_row(view)
-    await view.page.locator(".line", has_text="The server is away").wait_for()
+    await view.page.locator(".vs-lifeline .line", has_text="The server is away").wait_for()
     await view.page.locator(".badge[data-state=STALE]").wait_for()
     await fill(beside, stream, 31, first=601, broadcast=True)
     async with _server(beside, int(address.rsplit(":", 1)[1])):
-        await view.page.locator(".line", has_text="31 events came while this page slept").wait_for(timeout=60_000)
+        await view.page.locator(".vs-lifeline .line", has_text="31 events came while this page slept").wait_for(
+            timeout=60_000
+        )
         await eventually(lambda: _is(top_row(view), place))
         await view.page.locator("button.more").click()
         await eventually(lambda: _newest(view, 631))

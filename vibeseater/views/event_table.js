@@ -207,7 +207,7 @@ export function render({model}) {
   }
 
   function leaveOut(list) {
-    for (const data of list) if (!data.drawn) skipped += 1
+    for (const data of list) if (data.came && !data.drawn) skipped += 1
   }
 
   // Rows below those that are seen are made a few a frame.
@@ -231,6 +231,7 @@ export function render({model}) {
     if (rows.length) highest = rows[0].seq
     drawn = count
     const most = screenful()
+    for (const data of rows) data.came = true  // while somebody watched: what was read at the beginning was not skipped
     if (rows.length <= most) {
       const second = Math.floor(Date.now() / 1000)
       if (second !== calmFrom) { calmFrom = second; faded = 0 }
