@@ -7,6 +7,7 @@
     ├── ServerError                      PostgreSQL or Redis, and the embedded ones
     │   ├── UnreachableError             no answer at the address
     │   ├── TooOldError                  it answers, but lacks what is needed
+    │   ├── BusyError                    others write there for longer than one can wait
     │   ├── TooSlowError                 a search took too long, and was given up
     │   ├── EmbeddedServerError          the embedded servers can't be started or shared
     │   └── MigrationError               the schema can't be brought to what this code needs
@@ -28,6 +29,7 @@ from typing import Any
 
 __all__ = [
     "ArchiveError",
+    "BusyError",
     "ClosedError",
     "EmbeddedServerError",
     "FeedError",
@@ -103,6 +105,10 @@ class UnreachableError(ServerError):
 
 class TooOldError(ServerError):
     """The server answers, but its version lacks what VibeSeater needs. Upgrade it."""
+
+
+class BusyError(ServerError):
+    """Others write to the same stream or source for longer than one can wait. Nothing was stored: try again."""
 
 
 class TooSlowError(ServerError):

@@ -178,6 +178,8 @@ def encode_object(field: str, value: object, max_bytes: int) -> bytes:
         )
     if _suspicious(encoded):
         _look_closely(field, value)
+        if b"\\u0000" in encoded:  # within a dataclass, say, which is known only as what became of it
+            _look_closely(field, msgspec.json.decode(encoded))
     if _EXPONENT.search(encoded) and _FLOAT_WITH_EXPONENT.search(encoded):
         encoded = _encoder.encode(_as_postgres_reads(msgspec.json.decode(encoded)))
     return encoded

@@ -94,7 +94,9 @@ def execute(event_name: EventName, measurements: Mapping[str, Any], metadata: Ma
     for item in attachments:
         try:
             item.handler(event_name, measurements, metadata or {}, item.config)
-        except Exception as error:
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # a handler that asks a cancelled task for its result must cancel nobody else
             _log.exception("telemetry handler %r failed at %s; it stays attached", item.handler_id, event_name)
             if event_name != HANDLER_FAILED:
                 execute(HANDLER_FAILED, {"count": 1}, {"handler_id": item.handler_id, "error": error})

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from tests.engine import item, positions, stored_rows
+import vibeseater
+from tests.engine import held_up, item, positions, stored_rows, waits_for_lock
+from tests.servers import eventually
 from vibeseater import VibeSeater, telemetry
-from vibeseater.errors import InputError, NotFoundError, ServerError
+from vibeseater.errors import BusyError, InputError, NotFoundError, ServerError
 from vibeseater.models import Event
+from vibeseater.store.copying import _pieces, _Place
+from vibeseater.store.drafts import Drafts
 
 SMALL, LARGE = 20, 500  # below some hundred rows a batch is one statement, above it is copied
 NOTHING = {"events": 0, "keys": 0, "totals": 0, "stream_seqs": 0, "source_seqs": 0}
@@ -225,3 +230,62 @@ async def test_telemetry_tells_of_a_batch_once(seater: VibeSeater) -> None:
     assert measurements["count"] == 2
     assert measurements["duration"] > 0
     assert metadata == {"requested": 3, "broadcast": False}
+
+
+async def test_a_batch_outlives_the_server_process_that_copies_it(seater: VibeSeater) -> None:
+    """A COPY that waits for room to write, and whose server process ends, is tried again."""
+    stream = await seater.streams.create_stream(title="A")
+    items = [item(stream, n, content={"number": n, "text": "x" * 300}) for n in range(20_000)]
+    for _ in range(3):
+        before = (await seater.streams.get_stream(stream)).stream_seq
+        storing = asyncio.create_task(seater.events.create_events_batch(items))
+        killed = await eventually(lambda: _kill_the_copying(seater))
+        assert killed
+        batch = await asyncio.wait_for(storing, 60)
+        assert positions(batch) == list(range(before + 1, before + 20_001))
+    assert (await stored_rows(seater))["events"] == 60_000
+
+
+async def _kill_the_copying(seater: VibeSeater) -> bool:
+    rows = await seater.pool.fetch(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND query LIKE 'COPY%' AND state = 'active'"
+    )
+    return bool(rows)
+
+
+async def test_batches_that_wait_leave_room_for_those_who_read(seater: VibeSeater) -> None:
+    """However many batches wait for a stream that somebody else holds, other work of the process goes on."""
+    held, free = [await seater.streams.create_stream(title=title) for title in ("Held", "Free")]
+    async with held_up(seater, held):
+        waiting = [
+            asyncio.create_task(seater.events.create_events_batch([item(held, n) for n in range(LARGE)]))
+            for _ in range(2 * seater.settings.pool_size)
+        ]
+        await eventually(lambda: waits_for_lock(seater))
+        assert await asyncio.wait_for(seater.events.list_events(free), 20) == []
+        assert not any(task.done() for task in waiting)
+    assert sum(batch.created for batch in await asyncio.gather(*waiting)) == 2 * seater.settings.pool_size * LARGE
+
+
+async def test_a_batch_that_others_keep_waiting_says_so(seater: VibeSeater, database_url: str, redis_url: str) -> None:
+    """It is no outage: PostgreSQL is there, somebody else writes to the stream."""
+    stream = await seater.streams.create_stream(title="Held")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VIBESEATER_FAILOVER_TIMEOUT", "1")
+        async with vibeseater.connect(database_url, redis_url) as hasty, held_up(hasty, stream):
+            with pytest.raises(BusyError, match=r"Others wrote .* for 1 s\. Nothing was stored"):
+                await hasty.events.create_events_batch([item(stream, n) for n in range(LARGE)])
+    assert await stored_rows(seater) == NOTHING
+
+
+async def test_large_contents_go_in_pieces_of_bounded_size() -> None:
+    """However large contents are, something is heard of a slow server now and then."""
+    stream_id = uuid4()
+    items = [{"stream_id": stream_id, "event_type": "t", "content": {"text": "x" * 240_000}} for _ in range(400)]
+    drafts = Drafts(items, 1 << 20)
+    heard: list[int] = []
+    places = iter([_Place(n, None, datetime.now(UTC)) for n in range(1, 401)])
+    sizes = [len(piece) async for piece in _pieces(drafts, places, [], lambda: heard.append(1))]
+    assert max(sizes) < 4 << 20
+    assert len(heard) == len(sizes) - 2

@@ -10,10 +10,10 @@ from uuid import uuid4
 import pytest
 
 import vibeseater
-from tests.engine import held_up, item, stored_rows, waits_for_lock
+from tests.engine import held_up, item, positions, stored_rows, waits_for_lock
 from tests.servers import eventually
 from vibeseater import VibeSeater, telemetry
-from vibeseater.errors import ClosedError, NotFoundError, ServerError
+from vibeseater.errors import BusyError, ClosedError, NotFoundError, ServerError
 from vibeseater.models import Event, Stream
 from vibeseater.store import writer
 
@@ -275,3 +275,56 @@ async def test_many_callers_share_few_commits(seater: VibeSeater, stream: Stream
     await asyncio.gather(*(caller() for _ in range(256)))
     await eventually(lambda: sum(commits) == 2048)
     assert len(commits) < 200
+
+
+async def test_a_stream_that_somebody_holds_does_not_hold_up_the_others(seater: VibeSeater) -> None:
+    """Events of a stream whose counter others hold wait by themselves; all others go on, also those of one group."""
+    held, free, other = [await seater.streams.create_stream(title=title) for title in ("Held", "Free", "Other")]
+    async with held_up(seater, held):
+        mixed = [
+            asyncio.create_task(seater.events.create_event(**item(stream, n)))
+            for n in range(20)
+            for stream in (held, free, other)
+        ]
+        for stream in (free, other):
+            await eventually(lambda stream=stream: _has(seater, stream, 20))  # type: ignore[misc]
+        later = asyncio.create_task(seater.events.create_event(**item(held, 20)))
+        for n in range(20, 25):
+            event = await asyncio.wait_for(seater.events.create_event(**item(free, n)), 10)
+            assert event.stream_seq == n + 1
+        assert not later.done()
+        assert sum(not task.done() for task in mixed) == 20
+    await asyncio.gather(later, *mixed)
+    assert (await seater.streams.get_stream(held)).stream_seq == 21
+    assert (await seater.events.create_event(**item(held, 21))).stream_seq == 22
+
+
+async def _has(seater: VibeSeater, stream: Stream, events: int) -> bool:
+    return (await seater.streams.get_stream(stream)).stream_seq == events
+
+
+async def test_an_event_that_others_keep_waiting_is_told_so(
+    seater: VibeSeater, database_url: str, redis_url: str
+) -> None:
+    """It is no outage: PostgreSQL is there, somebody else writes to the stream."""
+    stream = await seater.streams.create_stream(title="Held")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VIBESEATER_FAILOVER_TIMEOUT", "1")
+        async with vibeseater.connect(database_url, redis_url) as hasty, held_up(hasty, stream):
+            with pytest.raises(BusyError, match=r"Others wrote .* for 1 s\. The event was not stored"):
+                await hasty.events.create_event(**item(stream))
+
+
+async def test_a_handler_that_asks_a_cancelled_task_stops_nobody(seater: VibeSeater) -> None:
+    """Whatever a telemetry handler raises, a cancellation too, the writer goes on."""
+    stream = await seater.streams.create_stream(title="A")
+    cancelled = asyncio.get_running_loop().create_future()
+    cancelled.cancel()
+    telemetry.attach("test-cancelled", ("vibeseater", "writer", "committed"), lambda *_: cancelled.result())
+    try:
+        made = await asyncio.wait_for(
+            asyncio.gather(*(seater.events.create_event(**item(stream, n)) for n in range(20))), 20
+        )
+    finally:
+        telemetry.detach("test-cancelled")
+    assert sorted(positions(made)) == list(range(1, 21))

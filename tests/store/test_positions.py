@@ -196,3 +196,23 @@ async def test_a_position_survives_the_process(database_url: str, redis_url: str
         assert (await seater.events.create_event(**item(stream))).stream_seq == 2
         with pytest.raises(NotFoundError):
             await seater.streams.get_stream("b")
+
+
+async def test_no_event_of_a_source_is_passed_over_whose_time_is_out_of_order(seater: VibeSeater) -> None:
+    """A source that feeds several streams may get times a moment out of order; `since` a moment misses none of them."""
+    stream = await seater.streams.create_stream(title="A")
+    source = await seater.sources.create_source(stream, name="S")
+    await seater.events.create_events_batch([item(stream, n, source_id=source) for n in range(200)])
+    start = datetime.now(UTC) - timedelta(seconds=100)
+    # Two tenths of a second apart, and each third one a second late.
+    await seater.pool.execute(
+        "UPDATE events SET inserted_at = $1::timestamptz + source_seq * interval '0.2 s' "
+        "+ CASE WHEN source_seq % 3 = 0 THEN interval '1 s' ELSE interval '0' END",
+        start,
+    )
+    times = {event.source_seq: event.inserted_at for event in await seater.events.list_events(stream, limit=200)}
+    for tenths in range(-5, 420, 7):
+        moment = start + timedelta(seconds=tenths / 10)
+        position = await position_at(seater.pool, parse_topic(source.topic), moment)
+        wanted = [seq for seq, at in times.items() if seq is not None and at >= moment]
+        assert position == (min(wanted) - 1 if wanted else 200)

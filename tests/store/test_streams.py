@@ -266,3 +266,14 @@ async def test_deleting_while_events_come_leaves_none_behind(seater: VibeSeater)
 
 async def _count(seater: VibeSeater, stream: Stream) -> int:
     return (await seater.streams.get_stream(stream)).stream_seq
+
+
+async def test_an_interrupted_deletion_can_be_done_once_more(seater: VibeSeater) -> None:
+    """What is left of a stream that is half gone goes when its id is deleted again."""
+    stream = await seater.streams.create_stream(title="Half gone")
+    await seater.events.create_events_batch([item(stream, n, external_id=str(n)) for n in range(50)])
+    await seater.pool.execute("DELETE FROM streams WHERE id = $1", stream.id)  # as far as it came
+    await seater.streams.delete_stream(stream.id)
+    assert set((await stored_rows(seater)).values()) == {0}
+    with pytest.raises(NotFoundError):
+        await seater.streams.delete_stream(stream.id)

@@ -7,17 +7,19 @@ import random
 
 import asyncpg
 
-from vibeseater.errors import ServerError, UnreachableError, in_a_line
+from vibeseater.errors import BusyError, ServerError, UnreachableError, in_a_line
 from vibeseater.store.backend import Backend, identify, settle
-from vibeseater.store.commit import Commit, Within, commit_batch, gone
+from vibeseater.store.commit import COPY_FROM, Commit, Within, commit_batch
 from vibeseater.store.drafts import Drafts
 from vibeseater.store.pool import Connection, Pool
+from vibeseater.store.refusals import gone
 from vibeseater.store.rows import find_by_ids, find_by_keys, key_of
 
 __all__ = ["write_batch"]
 
 
-_SECONDS_A_ROW = 0.002  # that a batch may take on top of the patience with a server that does not answer
+_SECONDS_A_ROW = 0.002  # on top of the patience with a server that does not answer: what one statement may take
+_SECONDS_A_BYTE = 1e-6
 
 
 async def write_batch(
@@ -40,18 +42,21 @@ async def write_batch(
         InputError: an item does not fit; nothing is stored.
         NotFoundError: a stream or source does not exist; nothing is stored.
         UnreachableError: PostgreSQL stayed away for so many seconds.
+        BusyError: others wrote to the same streams or sources for so many seconds; nothing is stored.
         ServerError: PostgreSQL refused the batch; nothing is stored.
     """
     if seconds is None:
         seconds = pool.settings.failover_timeout
     patience = pool.settings.connect_timeout + len(drafts) * _SECONDS_A_ROW
+    if len(drafts) < COPY_FROM:
+        patience += sum(draft.size for draft in drafts) * _SECONDS_A_BYTE
     deadline = asyncio.get_running_loop().time() + seconds
     unsettled: list[Backend] = []  # server processes that may still be carrying out a former try
     pause = 0.05
     while True:
         backend: Backend | None = None
         try:
-            async with pool.acquire(patience) as connection:
+            async with pool.turn(), pool.acquire_watched(patience) as (connection, heard):
                 backend = await identify(connection)
                 if unsettled:
                     for former in unsettled:
@@ -60,7 +65,13 @@ async def write_batch(
                     if recalled is not None:
                         return recalled
                     unsettled.clear()
-                return await commit_batch(connection, drafts, within, gone_is_fine=gone_is_fine)
+                return await commit_batch(connection, drafts, within, gone_is_fine=gone_is_fine, heard=heard)
+        except asyncpg.LockNotAvailableError as error:
+            if not unsettled and asyncio.get_running_loop().time() > deadline:
+                raise BusyError(
+                    f"Others wrote to the same streams or sources for {seconds:g} s. Nothing was stored: try again."
+                ) from error
+            continue
         except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError):
             continue  # rolled back as a whole; the order of locks makes these next to impossible
         except (UnreachableError, asyncpg.PostgresError) as error:

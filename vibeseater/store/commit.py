@@ -8,16 +8,17 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from vibeseater.errors import InputError, NotFoundError
+from vibeseater.errors import InputError
 from vibeseater.inputs import EventDraft
 from vibeseater.models import Event
 from vibeseater.store.copying import copy_many
 from vibeseater.store.drafts import Drafts
 from vibeseater.store.insertion import insert_many, insert_one
 from vibeseater.store.pool import Connection
+from vibeseater.store.refusals import gone, no_such_source, no_such_stream
 from vibeseater.store.rows import find_by_keys, key_of, missing_parents
 
-__all__ = ["AnswerLostError", "Commit", "Outcome", "Within", "commit_batch", "commit_group", "gone"]
+__all__ = ["COPY_FROM", "AnswerLostError", "Commit", "Outcome", "Within", "commit_batch", "commit_group"]
 
 Outcome = Event | InputError
 """What became of a draft: the event (new, or the one stored before under its external_id), or why it was refused."""
@@ -25,7 +26,10 @@ Outcome = Event | InputError
 Within = Callable[[Connection], Awaitable[None]]
 """Writes something more in the transaction that stores events."""
 
-_COPY_FROM = 200  # rows; below, one statement is quicker than three
+COPY_FROM = 200
+"""Rows from which on a batch is copied; below, one statement is quicker than three."""
+
+_WAIT_FOR_LOCKS = "SET LOCAL lock_timeout = '5s'"  # then it is told that it waits, and does not seem to be dead
 
 
 class AnswerLostError(Exception):
@@ -57,28 +61,41 @@ async def commit_group(connection: Connection, drafts: Sequence[EventDraft]) -> 
 
 
 async def commit_batch(
-    connection: Connection, drafts: Drafts, within: Within | None = None, *, gone_is_fine: bool = False
+    connection: Connection,
+    drafts: Drafts,
+    within: Within | None = None,
+    *,
+    gone_is_fine: bool = False,
+    heard: Callable[[], None] = lambda: None,
 ) -> Commit:
     """Store a batch: all of it in one transaction, or nothing.
 
     Args:
         within: writes something more in the same transaction; what it raises undoes all.
         gone_is_fine: whether an external_id whose event was stored before, and purged since, is passed over.
+        heard: called whenever PostgreSQL answers or takes something.
 
     Raises:
         InputError: an item does not fit; nothing is stored.
         NotFoundError: a stream or source does not exist; nothing is stored.
+        asyncpg.LockNotAvailableError: others write there for some seconds; nothing is stored.
     """
-    if len(drafts) < _COPY_FROM:
+    few = len(drafts) < COPY_FROM
+    if few:
         drafts[:]  # checked before anything is begun
     async with connection.transaction():
-        events = await (insert_many if len(drafts) < _COPY_FROM else copy_many)(connection, drafts)
+        await connection.execute(_WAIT_FOR_LOCKS)
+        heard()
+        events = await insert_many(connection, drafts) if few else await copy_many(connection, drafts, heard)
+        heard()
         commit = await _complete(connection, drafts, events)
         for index, outcome in enumerate(commit.outcomes):
             if isinstance(outcome, InputError) and not (gone_is_fine and outcome.field == "external_id"):
                 raise type(outcome)(f"items[{index}].{outcome.field}", outcome.value, outcome.problem, outcome.cure)
         if within is not None:
+            heard()
             await within(connection)
+        heard()
         return commit
 
 
@@ -102,18 +119,9 @@ async def _refusals(connection: Connection, drafts: Sequence[EventDraft]) -> dic
     refusals: dict[UUID, InputError] = {}
     for draft in drafts:
         if draft.stream_id in streams:
-            refusals[draft.id] = NotFoundError(
-                "stream_id", str(draft.stream_id), "no such stream", "Create it first, or look its id up by its slug"
-            )
+            refusals[draft.id] = no_such_stream("stream_id", draft.stream_id)
         elif draft.source_id in sources:
-            refusals[draft.id] = NotFoundError(
-                "source_id", str(draft.source_id), "no such source", "Create it first, or leave it out"
-            )
+            refusals[draft.id] = no_such_source("source_id", draft.source_id)
         else:
             refusals[draft.id] = gone(draft)
     return refusals
-
-
-def gone(draft: EventDraft) -> NotFoundError:
-    """Why a draft can't be stored whose external_id is known, and whose event is not there any more."""
-    return NotFoundError("external_id", draft.external_id, "stored before, and gone since", "Use another external_id")

@@ -9,47 +9,41 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
+
+import asyncpg
 
 from vibeseater.inputs import EventDraft
 from vibeseater.models import Event
 from vibeseater.store.drafts import Drafts, Run
-from vibeseater.store.insertion import RESERVE, keys_of, stored_event
+from vibeseater.store.insertion import RAISE, RESERVE, keys_of, stored_event
 from vibeseater.store.pool import Connection
+from vibeseater.store.refusals import no_such_source, no_such_stream
 
 __all__ = ["copy_many"]
 
 _PIECE = 200  # rows sent at a time: some 80 KB
+_PIECE_BYTES = 1 << 20
+_FIRST = 10  # rows of the first piece, which shows how large they are
 
 _PLACE = RESERVE + "SELECT ordinal, stream_seq, source_seq, inserted_at FROM placed"
 
 # Counters raised for events that are all new: it is told only how many of each stream and source there are. It takes
 # the same locks in the same order.
-_COUNTED = """
+_COUNTED = (
+    """
 WITH pair AS (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS p (stream_id, source_id, n)
 ), by_stream AS (
     SELECT stream_id, sum(n)::bigint AS n FROM pair GROUP BY stream_id
 ), by_source AS (
     SELECT source_id, sum(n)::bigint AS n FROM pair WHERE source_id IS NOT NULL GROUP BY source_id
-), locked_streams AS (
-    SELECT id FROM streams WHERE id IN (SELECT stream_id FROM by_stream) ORDER BY id FOR NO KEY UPDATE
-), raised_streams AS (
-    UPDATE streams SET stream_seq = stream_seq + n, last_event_at = clock_timestamp()
-    FROM by_stream WHERE id = stream_id AND (SELECT count(*) FROM locked_streams) > 0
-    RETURNING id, stream_seq - n AS base, last_event_at AS inserted_at
-), locked_sources AS (
-    SELECT id FROM sources
-    WHERE id IN (SELECT source_id FROM by_source) AND (SELECT count(*) FROM raised_streams) > 0
-    ORDER BY id FOR NO KEY UPDATE
-), raised_sources AS (
-    UPDATE sources SET source_seq = source_seq + n,
-           last_event_at = (SELECT max(inserted_at) FROM raised_streams)
-    FROM by_source WHERE id = source_id AND (SELECT count(*) FROM locked_sources) > 0
-    RETURNING id, source_seq - n AS base
+"""
+    + RAISE
+    + """
 ), total AS (
     INSERT INTO stream_source_totals AS t (stream_id, source_id, total_events, last_event_at)
     SELECT stream_id, coalesce(source_id, '00000000-0000-0000-0000-000000000000') AS source, n, inserted_at
@@ -62,6 +56,7 @@ SELECT true AS is_stream, id, base, inserted_at FROM raised_streams
 UNION ALL
 SELECT false, id, base, NULL FROM raised_sources
 """
+)
 
 
 class _Place(NamedTuple):
@@ -72,8 +67,11 @@ class _Place(NamedTuple):
     inserted_at: datetime
 
 
-async def copy_many(connection: Connection, drafts: Drafts) -> list[Event | None]:
+async def copy_many(connection: Connection, drafts: Drafts, heard: Callable[[], None]) -> list[Event | None]:
     """Store events within the caller's transaction.
+
+    Args:
+        heard: called whenever PostgreSQL has taken a piece.
 
     Returns:
         The events, in order. None where its stream or source does not exist, or its external_id is stored already.
@@ -81,22 +79,53 @@ async def copy_many(connection: Connection, drafts: Drafts) -> list[Event | None
         None is an external_id that is stored already.
 
     Raises:
-        InputError: an item does not fit; the caller must undo the transaction.
+        InputError: an item does not fit, or its stream or source does not exist; the caller must undo the transaction.
+        asyncpg.ConnectionDoesNotExistError: the connection was lost meanwhile.
     """
     runs = drafts.runs()
-    places: Iterator[_Place | None] | None = None
-    if runs is not None:
+    if runs is None:
+        places = await _reserve(connection, drafts)
+    else:
         counting = asyncio.ensure_future(_reserve_counted(connection, runs))
         try:
             await asyncio.sleep(0)  # it is on its way now
             drafts[:_PIECE]
         finally:
             places = await counting
-    if places is None:
-        places = await _reserve(connection, drafts)
+    heard()
     events: list[Event | None] = []
-    await connection.copy_to_table("events", source=_pieces(drafts, places, events), columns=_COLUMNS, format="binary")
+    pieces = _pieces(drafts, places, events, heard)
+    await _while_connected(
+        connection, connection.copy_to_table("events", source=pieces, columns=_COLUMNS, format="binary")
+    )
     return events
+
+
+async def _while_connected(connection: Connection, work: Coroutine[Any, Any, Any]) -> None:
+    """Await the work; end it when the connection is lost.
+
+    A COPY that waits for PostgreSQL to take more waits on for ever once nobody is there to take it.
+    """
+    lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def lose(_: object) -> None:
+        if not lost.done():
+            lost.set_result(None)
+
+    connection.add_termination_listener(lose)
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait((task, lost), return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise asyncpg.ConnectionDoesNotExistError("the connection was lost during COPY")
+        await task
+    finally:
+        connection.remove_termination_listener(lose)
+        if not task.done():
+            task.cancel()
+            await asyncio.wait((task,))
+            if not task.cancelled():
+                task.exception()  # whatever it was, the reason is known
 
 
 async def _reserve(connection: Connection, drafts: Drafts) -> Iterator[_Place | None]:
@@ -107,8 +136,12 @@ async def _reserve(connection: Connection, drafts: Drafts) -> Iterator[_Place | 
     return iter(places)
 
 
-async def _reserve_counted(connection: Connection, runs: Sequence[Run]) -> Iterator[_Place | None] | None:
-    """Positions for events of which all are new. None where a stream or source is missing."""
+async def _reserve_counted(connection: Connection, runs: Sequence[Run]) -> Iterator[_Place | None]:
+    """Positions for events of which all are new.
+
+    Raises:
+        NotFoundError: a stream or source does not exist; counters may have been raised.
+    """
     pairs: dict[tuple[UUID, UUID | None], int] = {}
     for run in runs:
         pairs[run[:2]] = pairs.get(run[:2], 0) + run.size
@@ -121,8 +154,13 @@ async def _reserve_counted(connection: Connection, runs: Sequence[Run]) -> Itera
             streams[topic_id] = base, inserted_at
         else:
             sources[topic_id] = base
-    if any(stream not in streams or not (source is None or source in sources) for stream, source in pairs):
-        return None
+    index = 0
+    for stream_id, source_id, size in runs:
+        if stream_id not in streams:
+            raise no_such_stream(f"items[{index}].stream_id", stream_id)
+        if source_id is not None and source_id not in sources:
+            raise no_such_source(f"items[{index}].source_id", source_id)
+        index += size
     return _counted(runs, streams, sources)
 
 
@@ -168,11 +206,19 @@ _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL's
 _MICROSECOND = timedelta(microseconds=1)
 
 
-async def _pieces(drafts: Drafts, places: Iterator[_Place | None], events: list[Event | None]) -> AsyncIterator[bytes]:
+async def _pieces(
+    drafts: Drafts, places: Iterator[_Place | None], events: list[Event | None], heard: Callable[[], None]
+) -> AsyncIterator[bytes]:
     """The rows, as COPY wants them; fills `events`."""
     yield _BEGIN
-    for start in range(0, len(drafts), _PIECE):
-        yield _piece(drafts[start : start + _PIECE], places, events)
+    start, rows = 0, _FIRST
+    while start < len(drafts):
+        piece = _piece(drafts[start : start + rows], places, events)
+        start += rows
+        # Large contents go in fewer rows, so that something is heard of a slow server now and then.
+        rows = max(1, min(_PIECE, rows * _PIECE_BYTES // max(1, len(piece))))
+        yield piece
+        heard()
     yield _END
 
 

@@ -16,10 +16,11 @@ from vibeseater.inputs import EventDraft, draft_event
 from vibeseater.models import Event, EventBatch, Source, Stream
 from vibeseater.store.batch import write_batch
 from vibeseater.store.cold import Cold, find_archived
-from vibeseater.store.commit import Commit, Outcome, Within, gone
+from vibeseater.store.commit import Commit, Outcome, Within
 from vibeseater.store.drafts import Drafts
 from vibeseater.store.frames import EventFrames
 from vibeseater.store.pool import Pool
+from vibeseater.store.refusals import gone
 from vibeseater.store.rows import key_of
 from vibeseater.store.writer import Writer
 

@@ -25,6 +25,7 @@ from vibeseater.store.pool import Connection
 
 __all__ = [
     "NO_SOURCE",
+    "RAISE",
     "RESERVE",
     "OneInsert",
     "insert_many",
@@ -101,7 +102,27 @@ FROM stream
 RETURNING stream_seq, NULL::bigint, inserted_at
 """
 
-RESERVE = """
+RAISE = """
+), locked_streams AS (
+    SELECT id FROM streams WHERE id IN (SELECT stream_id FROM by_stream) ORDER BY id FOR NO KEY UPDATE
+), raised_streams AS (
+    UPDATE streams SET stream_seq = stream_seq + n, last_event_at = clock_timestamp()
+    FROM by_stream WHERE id = stream_id AND (SELECT count(*) FROM locked_streams) > 0
+    RETURNING id, stream_seq - n AS base, last_event_at AS inserted_at
+), locked_sources AS (
+    SELECT id FROM sources
+    WHERE id IN (SELECT source_id FROM by_source) AND (SELECT count(*) FROM raised_streams) > 0
+    ORDER BY id FOR NO KEY UPDATE
+), raised_sources AS (
+    UPDATE sources SET source_seq = source_seq + n,
+           last_event_at = (SELECT max(inserted_at) FROM raised_streams)
+    FROM by_source WHERE id = source_id AND (SELECT count(*) FROM locked_sources) > 0
+    RETURNING id, source_seq - n AS base
+"""
+"""The one order of locks, and the counters raised: after CTEs `by_stream` and `by_source`, which tell by how much."""
+
+RESERVE = (
+    """
 WITH input AS (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[])
         WITH ORDINALITY AS t (id, stream_id, source_id, external_id, ordinal)
@@ -125,21 +146,9 @@ WITH input AS (
     SELECT stream_id, count(*) AS n FROM fresh GROUP BY stream_id
 ), by_source AS (
     SELECT source_id, count(*) AS n FROM fresh WHERE source_id IS NOT NULL GROUP BY source_id
-), locked_streams AS (
-    SELECT id FROM streams WHERE id IN (SELECT stream_id FROM by_stream) ORDER BY id FOR NO KEY UPDATE
-), raised_streams AS (
-    UPDATE streams SET stream_seq = stream_seq + n, last_event_at = clock_timestamp()
-    FROM by_stream WHERE id = stream_id AND (SELECT count(*) FROM locked_streams) > 0
-    RETURNING id, stream_seq - n AS base, last_event_at AS inserted_at
-), locked_sources AS (
-    SELECT id FROM sources
-    WHERE id IN (SELECT source_id FROM by_source) AND (SELECT count(*) FROM raised_streams) > 0
-    ORDER BY id FOR NO KEY UPDATE
-), raised_sources AS (
-    UPDATE sources SET source_seq = source_seq + n,
-           last_event_at = (SELECT max(inserted_at) FROM raised_streams)
-    FROM by_source WHERE id = source_id AND (SELECT count(*) FROM locked_sources) > 0
-    RETURNING id, source_seq - n AS base
+"""
+    + RAISE
+    + """
 ), placed AS MATERIALIZED (
     SELECT f.ordinal, f.id, f.stream_id, f.source_id, st.inserted_at,
            st.base + f.stream_offset AS stream_seq, so.base + f.source_offset AS source_seq
@@ -153,6 +162,8 @@ WITH input AS (
     DO UPDATE SET total_events = t.total_events + excluded.total_events, last_event_at = excluded.last_event_at
 )
 """
+)
+
 
 _MANY = (
     RESERVE

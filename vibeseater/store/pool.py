@@ -32,6 +32,7 @@ T = TypeVar("T")
 OLDEST = 14
 """The oldest PostgreSQL that is supported (its major version)."""
 
+_FOR_READING = 3  # connections that batches leave to others
 _RELEASE_SECONDS = 2.0  # that a connection with a cancelled query gets to become usable again
 
 CONNECTION_LOST = (
@@ -164,12 +165,14 @@ class Pool:
         self.settings = settings
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._turns: asyncio.Semaphore | None = None
 
     async def open(self) -> None:
         """Connect once, so that a wrong URL or an old server is told at once."""
         async with connected(self.settings):
             pass
         self._loop = asyncio.get_running_loop()
+        self._turns = asyncio.Semaphore(max(1, self.settings.pool_size - _FOR_READING))
         self._pool = await asyncpg.create_pool(
             self.settings.database_url,
             min_size=0,
@@ -209,6 +212,36 @@ class Pool:
                 "or, from a thread, hand the call over: `asyncio.run_coroutine_threadsafe(…, loop).result()`."
             )
         return self._pool
+
+    def turn(self) -> asyncio.Semaphore:
+        """To be held while many events are stored: so that whoever reads always finds a connection."""
+        self._opened()
+        assert self._turns is not None
+        return self._turns
+
+    @asynccontextmanager
+    async def acquire_watched(self, seconds: float) -> AsyncIterator[tuple[Connection, Callable[[], None]]]:
+        """A connection for long work. It is cut when nothing is heard for so many seconds.
+
+        Returns:
+            The connection, and what is called whenever something is heard: the seconds begin anew.
+
+        Raises:
+            UnreachableError: PostgreSQL is away.
+        """
+        async with self.acquire() as connection:
+            loop = asyncio.get_running_loop()
+            cut = loop.call_later(seconds, connection.terminate)
+
+            def heard() -> None:
+                nonlocal cut
+                cut.cancel()
+                cut = loop.call_later(seconds, connection.terminate)
+
+            try:
+                yield connection, heard
+            finally:
+                cut.cancel()
 
     @asynccontextmanager
     async def acquire(self, timeout: float | None = None) -> AsyncIterator[Connection]:

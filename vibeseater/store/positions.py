@@ -32,13 +32,16 @@ ORDER BY e.{kind}_seq LIMIT $4
 # no index on inserted_at is needed. Each step looks at the first event at or after the middle, which passes over
 # what was purged. `low` is known to lie before the moment, everything above `high` at or after it. What was purged
 # right before the first event at or after the moment counts as older than it.
+#
+# A source's events get their time before its counter is locked, so that those of several streams may stand in another
+# order by a little: there the search looks for an earlier moment, and then through what follows.
 _POSITION_AT = {
     kind: f"""
 WITH RECURSIVE search (low, high) AS (
     SELECT 0::bigint, {kind}_seq FROM {kind}s WHERE id = $1
     UNION ALL
-    SELECT CASE WHEN probe.inserted_at < $2 THEN probe.position ELSE low END,
-           CASE WHEN probe.inserted_at < $2 THEN high ELSE (low + high + 1) / 2 - 1 END
+    SELECT CASE WHEN probe.inserted_at < $2::timestamptz{early} THEN probe.position ELSE low END,
+           CASE WHEN probe.inserted_at < $2::timestamptz{early} THEN high ELSE (low + high + 1) / 2 - 1 END
     FROM search LEFT JOIN LATERAL (
         SELECT e.{kind}_seq AS position, e.inserted_at FROM events e
         WHERE e.{kind}_id = $1 AND e.{kind}_seq >= (low + high + 1) / 2 AND e.{kind}_seq <= high
@@ -48,11 +51,11 @@ WITH RECURSIVE search (low, high) AS (
 )
 SELECT coalesce(
     (SELECT e.{kind}_seq - 1 FROM events e
-     WHERE e.{kind}_id = $1 AND e.{kind}_seq > (SELECT low FROM search WHERE low >= high)
+     WHERE e.{kind}_id = $1 AND e.{kind}_seq > (SELECT low FROM search WHERE low >= high) AND e.inserted_at >= $2
      ORDER BY e.{kind}_seq LIMIT 1),
     (SELECT {kind}_seq FROM {kind}s WHERE id = $1))
 """
-    for kind in ("stream", "source")
+    for kind, early in (("stream", ""), ("source", " - interval '60 seconds'"))
 }
 
 

@@ -42,6 +42,11 @@ DELETE FROM events WHERE stream_id = $1 AND stream_seq IN (
     SELECT stream_seq FROM events WHERE stream_id = $1 ORDER BY stream_seq LIMIT 5000)
 """
 
+_LEFT_OVER = """
+SELECT EXISTS (SELECT FROM events WHERE stream_id = $1) OR EXISTS (SELECT FROM event_keys WHERE stream_id = $1)
+    OR EXISTS (SELECT FROM stream_source_totals WHERE stream_id = $1)
+"""
+
 STATUSES: tuple[StreamStatus, ...] = ("idle", "live", "paused", "stopped")
 
 _TRIES = 50  # of slugs: title, title-2, title-3 …
@@ -145,16 +150,25 @@ class StreamStore:
         return _stream(row)
 
     async def delete_stream(self, stream: Stream | UUID | str) -> None:
-        """Delete a stream with all its events. Its sources stay, with their positions."""
-        found = await self.get_stream(stream)
+        """Delete a stream with all its events. Its sources stay, with their positions.
+
+        Where it was interrupted, deleting the stream's id once more removes the rest.
+        """
+        try:
+            stream_id = (await self.get_stream(stream)).id
+        except NotFoundError:
+            by_id = _as_id(stream)
+            if by_id is None or not await self._pool.fetchval(_LEFT_OVER, by_id):
+                raise
+            stream_id = by_id
         async with self._pool.acquire() as connection, connection.transaction():
             # Writers check that a stream exists by their statement's snapshot: none may be under way just now.
             await connection.execute("LOCK TABLE streams IN SHARE ROW EXCLUSIVE MODE")
-            await connection.execute("DELETE FROM streams WHERE id = $1", found.id)
-        while await self._pool.execute(_DELETE_EVENTS, found.id) != "DELETE 0":
+            await connection.execute("DELETE FROM streams WHERE id = $1", stream_id)
+        while await self._pool.execute(_DELETE_EVENTS, stream_id) != "DELETE 0":
             pass
-        await self._pool.execute("DELETE FROM event_keys WHERE stream_id = $1", found.id)
-        await self._pool.execute("DELETE FROM stream_source_totals WHERE stream_id = $1", found.id)
+        await self._pool.execute("DELETE FROM event_keys WHERE stream_id = $1", stream_id)
+        await self._pool.execute("DELETE FROM stream_source_totals WHERE stream_id = $1", stream_id)
 
 
 def _changed(now: Any, wanted: Any, check: Callable[[str, object], Any], field: str) -> Any:

@@ -1,16 +1,14 @@
 """Group commit: concurrent events share one statement and one commit; an event alone waits for nobody.
 
 While a commit is under way, what comes meanwhile gathers, and goes together in the next one: no timer, and no waiting
-for company. Streams take turns, so that a busy one can't hold up the others. The queue is bounded: callers wait at its
-door. A lost connection is no lost event: what became of a commit is found out by the events' ids, once the server
-process that may still be at it is gone, and what was not stored is stored.
+for company. Streams take turns, so that a busy one can't hold up the others, and one whose counter somebody else holds
+waits on a connection of its own. The queue is bounded: callers wait at its door.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import sys
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
@@ -21,22 +19,13 @@ from uuid import UUID
 import asyncpg
 
 from vibeseater import telemetry
-from vibeseater.errors import (
-    ClosedError,
-    ServerError,
-    UnreachableError,
-    VibeSeaterError,
-    WrongLoopError,
-    in_a_line,
-)
+from vibeseater.errors import ClosedError, ServerError, UnreachableError, VibeSeaterError, WrongLoopError, in_a_line
 from vibeseater.inputs import EventDraft
 from vibeseater.models import Event
 from vibeseater.settings import Settings
-from vibeseater.store.backend import Backend, identify, settle
-from vibeseater.store.commit import AnswerLostError, Commit, Outcome, commit_group
-from vibeseater.store.insertion import OneInsert, insert_prepared, prepare_one
-from vibeseater.store.pool import CONNECTION_LOST, Connection, connect, hang_up
-from vibeseater.store.rows import find_by_ids
+from vibeseater.store.commit import Commit, Outcome
+from vibeseater.store.committer import Committer, not_stored
+from vibeseater.store.insertion import OneInsert, insert_prepared
 
 __all__ = ["OnCommit", "Writer"]
 
@@ -52,7 +41,9 @@ MAX_QUEUED = 20_000
 OnCommit = Callable[[Sequence[tuple[EventDraft, Event]]], None]
 """Called right after a commit with what it stored, in order of positions, before the callers go on."""
 
-_LOST = (*CONNECTION_LOST, asyncpg.ReadOnlySQLTransactionError, UnreachableError)
+_LOCK_SECONDS = 0.5  # that a group of several streams waits for others' locks
+_LONGEST_LOCK_SECONDS = 5.0  # that one try waits for them; then it is known that PostgreSQL is alive
+_MOST_ASIDE = 4
 
 
 class _Waiting(NamedTuple):
@@ -79,13 +70,11 @@ class Writer:
         self._queued_bytes = 0
         self._at_door: deque[asyncio.Future[None]] = deque()
         self._entering = 0  # were let in and did not run yet
-        self._connection: Connection | None = None
-        self._backend: Backend | None = None
-        self._insert_one: OneInsert | None = None
+        self._committer = Committer(settings, lock_seconds=_LOCK_SECONDS, patient=False)
+        self._aside: dict[UUID, asyncio.Task[None]] = {}  # by stream: those whose counters others hold
         self._drain: asyncio.Task[None] | None = None
         self._alone: _Alone | None = None
         self._idle: asyncio.Future[None] | None = None  # what `close` waits for
-        self._away = False  # whether PostgreSQL was, at the last try
         self._closed = False
         self._loop = asyncio.get_running_loop()
 
@@ -96,6 +85,7 @@ class Writer:
             InputError: its stream or source does not exist.
             WrongLoopError: called from another event loop than the one it was made in.
             UnreachableError: PostgreSQL stayed away for `failover_timeout` seconds.
+            BusyError: others wrote to the same stream or source for as long.
         """
         if asyncio.get_running_loop() is not self._loop:
             raise WrongLoopError(
@@ -108,13 +98,15 @@ class Writer:
             raise ClosedError("This VibeSeater is closed; the event was not stored. Connect again.")
         outcome: asyncio.Future[Event] = self._loop.create_future()
         waiting = _Waiting(draft, outcome, self._loop.time() + self._settings.failover_timeout)
-        if self._drain is None and self._alone is None and self._insert_one is not None and draft.external_id is None:
-            self._begin_alone(waiting, self._insert_one)
+        prepared = self._committer.prepared
+        idle = self._drain is None and self._alone is None
+        if idle and prepared is not None and draft.external_id is None and draft.stream_id not in self._aside:
+            self._begin_alone(waiting, prepared)
             return await outcome
         self._queues.setdefault(draft.stream_id, deque()).append(waiting)
         self._queued += 1
         self._queued_bytes += draft.size
-        if self._drain is None and self._alone is None:
+        if idle:
             self._start_draining()
         return await outcome
 
@@ -127,12 +119,10 @@ class Writer:
         """Store what is queued, then let go of the connection."""
         self._closed = True
         self._open_door()
-        while self._drain is not None or self._alone is not None:
+        while self._drain is not None or self._alone is not None or self._aside:
             self._idle = self._loop.create_future()
             await self._idle
-        connection, self._connection, self._insert_one = self._connection, None, None
-        if connection is not None:
-            await hang_up(connection)
+        await self._committer.close()
 
     def _is_full(self) -> bool:
         return self._queued + self._entering >= MAX_QUEUED or self._queued_bytes >= MAX_QUEUED_BYTES
@@ -168,7 +158,7 @@ class Writer:
         assert alone is not None
         waiting = alone.waiting
         if task.cancelled():  # the loop comes to its end
-            self._lose_connection([])
+            self._committer.lose()
             _answer([waiting], [_failed(asyncio.CancelledError())])
             self._tell_idle()
             return
@@ -176,7 +166,7 @@ class Writer:
         event = task.result() if error is None else None
         if event is None:  # why, and whether it is stored in spite of an error, is found out where groups are stored
             if error is not None:
-                self._insert_one = None
+                self._committer.prepared = None
             self._start_draining(alone, error)
             return
         _answer([waiting], [event])
@@ -210,33 +200,82 @@ class Writer:
         """The next group: from each stream in turn, until it is full or nothing waits."""
         group: list[_Waiting] = []
         size = 0
-        while self._queues and len(group) < MAX_GROUP and size < MAX_GROUP_BYTES:
-            share = max(1, (MAX_GROUP - len(group)) // len(self._queues))
-            for stream_id in list(self._queues):
-                queue = self._queues.pop(stream_id)
-                for _ in range(min(share, len(queue))):
-                    waiting = queue.popleft()
-                    self._queued -= 1
-                    self._queued_bytes -= waiting.draft.size
-                    if not waiting.outcome.done():  # else its caller was cancelled
-                        group.append(waiting)
-                        size += waiting.draft.size
-                    if size >= MAX_GROUP_BYTES:
-                        break
-                if queue:
-                    self._queues[stream_id] = queue  # at the end: the others come first next time
+        while len(group) < MAX_GROUP and size < MAX_GROUP_BYTES:
+            ready = [stream_id for stream_id in self._queues if stream_id not in self._aside]
+            if not ready:
+                break
+            share = max(1, (MAX_GROUP - len(group)) // len(ready))
+            for stream_id in ready:
+                size += self._take_from(stream_id, share, MAX_GROUP_BYTES - size, group)
                 if len(group) >= MAX_GROUP or size >= MAX_GROUP_BYTES:
                     break
         self._open_door()
         return group
 
+    def _take_from(self, stream_id: UUID, most: int, most_bytes: int, group: list[_Waiting]) -> int:
+        """Move the first that wait for a stream into the group; returns their size. What is left goes to the end."""
+        queue = self._queues.pop(stream_id)
+        size = 0
+        for _ in range(min(most, len(queue))):
+            waiting = queue.popleft()
+            self._queued -= 1
+            self._queued_bytes -= waiting.draft.size
+            if not waiting.outcome.done():  # else its caller was cancelled
+                group.append(waiting)
+                size += waiting.draft.size
+            if size >= most_bytes:
+                break
+        if queue:
+            self._queues[stream_id] = queue
+        return size
+
     async def _commit(self, group: list[_Waiting], failure: BaseException | None = None) -> None:
         """Store a group and answer everyone in it; `failure` is what a first try ended with."""
+        held = await self._store(self._committer, group, failure)
+        if not held:
+            return
+        shares: dict[UUID, list[_Waiting]] = {}
+        for waiting in held:
+            shares.setdefault(waiting.draft.stream_id, []).append(waiting)
+        if len(shares) == 1:
+            await self._set_aside(*shares.popitem())
+            return
+        for share in shares.values():  # find whose counter it is that somebody holds: the others need not wait for it
+            await self._commit(share)
+
+    async def _set_aside(self, stream_id: UUID, group: list[_Waiting]) -> None:
+        """Let a stream whose counter others hold wait by itself. Where too many do, all wait for one of them."""
+        while len(self._aside) >= _MOST_ASIDE:
+            await asyncio.wait(tuple(self._aside.values()), return_when=asyncio.FIRST_COMPLETED)
+        self._aside[stream_id] = asyncio.create_task(self._write_aside(stream_id, group), name="vibeseater-aside")
+
+    async def _write_aside(self, stream_id: UUID, group: list[_Waiting]) -> None:
+        seconds = min(_LONGEST_LOCK_SECONDS, self._settings.connect_timeout / 2)
+        committer = Committer(self._settings, lock_seconds=seconds, patient=True)
+        try:
+            while group:
+                await self._store(committer, group)
+                group = []
+                if stream_id in self._queues:
+                    self._take_from(stream_id, MAX_GROUP, MAX_GROUP_BYTES, group)
+                    self._open_door()
+            await committer.close()
+        finally:
+            del self._aside[stream_id]
+            if self._queues and self._drain is None and self._alone is None:
+                self._start_draining()
+            self._tell_idle()
+
+    async def _store(
+        self, committer: Committer, group: list[_Waiting], failure: BaseException | None = None
+    ) -> list[_Waiting]:
+        """Store a group and answer everyone in it, but for those that it returns: others' locks are in their way."""
         started = perf_counter()
         found: dict[UUID, Event] = {}  # what was stored by a try whose answer was lost
         outcome: Commit | VibeSeaterError | asyncpg.PostgresError
+        deadline = max(waiting.deadline for waiting in group)
         try:
-            outcome = await self._commit_through_failover(group, found, failure)
+            outcome = await committer.commit([waiting.draft for waiting in group], found, deadline, failure)
         except (asyncpg.PostgresError, VibeSeaterError) as error:
             outcome = error
         except BaseException as error:
@@ -248,10 +287,15 @@ class Writer:
         rest = [waiting for waiting in group if waiting.draft.id not in found] if found else group
         created = [(waiting.draft, found[waiting.draft.id]) for waiting in group if waiting.draft.id in found]
         _answer([waiting for waiting in group if waiting.draft.id in found], [event for _, event in created])
-        if isinstance(outcome, asyncpg.PostgresError):
-            await self._refused(rest, outcome)
+        held: list[_Waiting] = []
+        if isinstance(outcome, asyncpg.LockNotAvailableError):
+            held = rest
+        elif isinstance(outcome, asyncpg.PostgresError):
+            held = await self._refused(committer, rest, outcome)
         elif isinstance(outcome, VibeSeaterError):
             _answer(rest, [outcome] * len(rest))
+            if isinstance(outcome, UnreachableError):
+                self._give_up_queued()
         else:
             _answer(rest, outcome.outcomes)
             created += outcome.created
@@ -261,86 +305,34 @@ class Writer:
                 {"count": len(created), "duration": perf_counter() - started},
             )
             self._on_commit(created)
+        return held
 
-    async def _refused(self, group: list[_Waiting], error: asyncpg.PostgresError) -> None:
+    def _give_up_queued(self) -> None:
+        """PostgreSQL stayed away: those that waited as long in the queue need not wait for a try of their own."""
+        now = self._loop.time()
+        for stream_id in list(self._queues):
+            queue = self._queues[stream_id]
+            while queue and queue[0].deadline < now:
+                waiting = queue.popleft()
+                self._queued -= 1
+                self._queued_bytes -= waiting.draft.size
+                _answer([waiting], [not_stored(self._settings.failover_timeout)])
+            if not queue:
+                del self._queues[stream_id]
+        self._open_door()
+
+    async def _refused(
+        self, committer: Committer, group: list[_Waiting], error: asyncpg.PostgresError
+    ) -> list[_Waiting]:
         """PostgreSQL refused the statement, so nothing of it is stored: find whose fault it is, by halves."""
         if len(group) == 1 or isinstance(error, asyncpg.InsufficientResourcesError):
             _answer(
                 group,
                 [ServerError(f"PostgreSQL refused the event, nothing was stored: {in_a_line(error)}")] * len(group),
             )
-            return
+            return []
         middle = len(group) // 2
-        await self._commit(group[:middle])
-        await self._commit(group[middle:])
-
-    async def _commit_through_failover(
-        self, group: list[_Waiting], found: dict[UUID, Event], failure: BaseException | None
-    ) -> Commit:
-        """Store a group, whatever becomes of connections.
-
-        Args:
-            found: filled with those that turn out to have been stored by a try whose answer was lost; the commit that
-                is returned, or the refusal that is raised, is of the others.
-            failure: what a first try ended with.
-        """
-        rest = [waiting.draft for waiting in group]
-        deadline = max(waiting.deadline for waiting in group)
-        unsettled: list[Backend] = []  # server processes that may still be carrying out a former try
-        if failure is not None and (isinstance(failure, _LOST) or not isinstance(failure, asyncpg.PostgresError)):
-            self._lose_connection(unsettled)
-        pause, tries = 0.05, 0
-        while True:
-            tries += 1
-            try:
-                async with asyncio.timeout(self._patience(deadline)):
-                    connection = await self._connected()
-                    if unsettled:
-                        for backend in unsettled:
-                            await settle(connection, backend)
-                        found.update(await find_by_ids(connection, [draft.id for draft in rest]))
-                        unsettled.clear()
-                        rest = [draft for draft in rest if draft.id not in found]
-                    commit = await commit_group(connection, rest) if rest else Commit([], [])
-            except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError):
-                continue  # rolled back as a whole; the order of locks makes these next to impossible
-            except (*_LOST, AnswerLostError, asyncpg.PostgresError) as error:
-                if not isinstance(error, (*_LOST, AnswerLostError)) and not unsettled:
-                    raise  # the statement was refused, not the question what became of a former try
-                self._lose_connection(unsettled)
-                # At least twice: a first answer may be lost because this process stood still, not the server.
-                if tries > 1 and self._loop.time() + pause > deadline:
-                    raise _gave_up(self._settings.failover_timeout, error, doubtful=bool(unsettled)) from error
-                _log.warning("PostgreSQL is away (%s); trying again in %.2f s", in_a_line(error), pause)
-            else:
-                self._away = False
-                return commit
-            await asyncio.sleep(pause * random.uniform(0.5, 1.5))
-            pause = min(pause * 2, 2.0)
-
-    def _patience(self, deadline: float) -> float:
-        """Seconds for one try. A connection that says nothing may be dead without anybody's word: a new one tells."""
-        patience = self._settings.connect_timeout
-        return max(1.0, min(patience, deadline - self._loop.time())) if self._away else patience
-
-    async def _connected(self) -> Connection:
-        if self._connection is None or self._connection.is_closed():
-            self._backend = None
-            self._connection = await connect(self._settings)
-            self._backend = await identify(self._connection)
-            self._insert_one = None
-        if self._insert_one is None:
-            self._insert_one = await prepare_one(self._connection)
-        return self._connection
-
-    def _lose_connection(self, unsettled: list[Backend]) -> None:
-        """Drop the connection, and note the server process behind it: it may still carry out what it was sent."""
-        self._away = True
-        if self._connection is not None:
-            if self._backend is not None:
-                unsettled.append(self._backend)
-            self._connection.terminate()
-            self._connection = self._backend = self._insert_one = None
+        return [*await self._store(committer, group[:middle]), *await self._store(committer, group[middle:])]
 
 
 def _at_once(work: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> asyncio.Task[T]:
@@ -348,15 +340,6 @@ def _at_once(work: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> a
     if sys.version_info >= (3, 12):
         return asyncio.Task(work, loop=loop, eager_start=True)
     return loop.create_task(work)
-
-
-def _gave_up(seconds: float, error: Exception, *, doubtful: bool) -> UnreachableError:
-    fate = (
-        "Whether the event was stored is not known: give it an external_id and try again."
-        if doubtful
-        else "The event was not stored: try again."
-    )
-    return UnreachableError(f"PostgreSQL stayed away for {seconds:g} s ({in_a_line(error)}). {fate}")
 
 
 def _failed(error: BaseException) -> ServerError:
