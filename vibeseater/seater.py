@@ -211,7 +211,7 @@ class VibeSeater:
                 once. Of one stream or source, without an `end`.
         """
         self._check_open()
-        several = [what] if isinstance(what, Stream | Source | Topic | str) else list(what)
+        several = list(what) if isinstance(what, list | tuple | set | frozenset) else [what]
         if not several:
             raise InputError("what", what, "nothing to play", "Name at least one stream or source")
         topics = [to_topic(one) for one in several]

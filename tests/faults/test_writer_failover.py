@@ -12,7 +12,7 @@ from tests.faults.conftest import Detour, Place
 from tests.servers import eventually
 from vibeseater.errors import InputError, ServerError, UnreachableError
 from vibeseater.models import Event
-from vibeseater.store import writer
+from vibeseater.store import committer, writer
 
 
 def create(
@@ -204,7 +204,7 @@ async def test_a_failure_of_the_writers_own_strands_nobody(
 ) -> None:
     """An error that nobody foresaw is told to those whom it struck, and the others are served."""
     await warm(straight, place)
-    commit_group = writer.commit_group
+    commit_group = committer.commit_group
     monkeypatch.setattr(writer, "MAX_GROUP", 2)
 
     async def failing(connection: Any, drafts: Any) -> Any:
@@ -212,7 +212,7 @@ async def test_a_failure_of_the_writers_own_strands_nobody(
             raise ZeroDivisionError
         return await commit_group(connection, drafts)
 
-    monkeypatch.setattr(writer, "commit_group", failing)
+    monkeypatch.setattr(committer, "commit_group", failing)
     names = ["good", "good", "bad", "good", "good", "good"]
     async with asyncio.timeout(10):
         outcomes = await asyncio.gather(*(create(straight, place, name) for name in names), return_exceptions=True)
