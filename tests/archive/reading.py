@@ -22,6 +22,7 @@ async def read_all(seater: VibeSeater, stream: Stream, sources: Iterable[Source]
         "oldest": await events.list_events(stream, limit=100_000, order="oldest"),
         "pages": await _pages(seater, stream, 7),
         "recent": await events.get_recent_events(stream, 3600),
+        "positions at": [await events.position_at(stream, event.inserted_at) for event in whole[:1] + whole[-1:]],
         "statistics": (await events.get_realtime_statistics(stream, 3600)).to_dict(),
         "replay": await _replayed(seater, stream),
         "each": [await events.get_event(event.id) for event in whole[::9]],

@@ -163,7 +163,9 @@ class EventStatistics:
     async def position_at(self, stream: Stream | UUID | str, moment: datetime | str) -> int:
         """The position of the last event that was stored before a moment; 0 where there is none."""
         topic = Topic("stream", to_id("stream", stream))
-        return await position_at(self._pool, topic, check_time("moment", moment))
+        at = check_time("moment", moment)
+        found = await position_at(self._pool, topic, at)
+        return found if self._cold is None else await self._cold.position_at(topic, at, found)
 
     async def _totals(self, stream_id: UUID) -> tuple[int, datetime | None]:
         row = await self._pool.fetchrow(_STREAM, stream_id)
