@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["masked"]
+__all__ = ["masked", "masked_url"]
 
 _NAMES = re.compile(r"token|secret|passw|signature|api_?key|auth|cookie|credential", re.IGNORECASE)
 _QUERY = re.compile(r"([?&][^=&#]*(?:token|secret|passw|signature|key|auth|sig)[^=&#]*=)[^&#]+", re.IGNORECASE)
@@ -20,6 +20,11 @@ def masked(config: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _masked(name, value) for name, value in config.items()}
 
 
+def masked_url(url: str | None) -> str | None:
+    """An address as it may be shown, and stored as a name."""
+    return None if url is None else _USER.sub(r"\1:***@", _QUERY.sub(r"\1***", url))
+
+
 def _masked(name: str, value: Any, *, secret: bool = False) -> Any:
     secret = secret or bool(_NAMES.search(name)) or name == "headers"
     if isinstance(value, Mapping):
@@ -29,5 +34,5 @@ def _masked(name: str, value: Any, *, secret: bool = False) -> Any:
     if isinstance(value, str):
         if secret:
             return value if not value or _HARMLESS.fullmatch(value) else "***"
-        return _USER.sub(r"\1:***@", _QUERY.sub(r"\1***", value))
+        return masked_url(value)
     return value

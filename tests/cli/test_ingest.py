@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+import vibeseater
 from tests.cli.processes import Commands
+from tests.servers import ThrowawayPostgres, eventually
 from vibeseater import VibeSeater
 
 RSS = """<rss version="2.0"><channel><title>News</title>
@@ -89,6 +91,36 @@ async def test_a_stream_that_was_live_stays_live(commands: Commands, seater: Vib
         assert (await ingest.done(send=signal.SIGTERM)).code == 0
     assert (await seater.streams.get_stream("quakes")).status == "live"
     assert (await seater.streaming.status(stream)).sources[0].holder is None
+
+
+async def test_it_outlives_a_restart_of_postgresql(
+    throwaway_postgres: ThrowawayPostgres, redis_url: str, home: Path
+) -> None:
+    """A worker that nobody watches must not end because PostgreSQL did."""
+    commands = Commands(
+        {
+            "VIBESEATER_DATABASE_URL": throwaway_postgres.url,
+            "VIBESEATER_REDIS_URL": redis_url,
+            "VIBESEATER_HOME": str(home),
+        }
+    )
+    config = '{"mean": 20}'
+    async with commands.start("ingest", "made", "--type", "synthetic", "--config", config, "--create") as ingest:
+        while " 0 events" in await ingest.line():
+            pass
+        await throwaway_postgres.kill()
+        while "Waiting" not in await ingest.error_line():
+            pass
+        await throwaway_postgres.start()
+        async with vibeseater.connect(database_url=throwaway_postgres.url, redis_url=redis_url) as seater:
+            before = (await seater.streams.get_stream("made")).stream_seq
+
+            async def goes_on() -> bool:
+                return (await seater.streams.get_stream("made")).stream_seq > before
+
+            await eventually(goes_on)
+            assert (await ingest.done(send=signal.SIGINT)).code == 130
+            assert (await seater.streams.get_stream("made")).status == "stopped"
 
 
 async def test_neither_a_stream_nor_all_is_a_usage_error(commands: Commands) -> None:

@@ -91,6 +91,24 @@ async def test_sources_are_shown_edited_paused_and_taken_away(
     assert (await seater.streams.get_stream("news")).stream_seq == 1
 
 
+async def test_secrets_in_clear_are_neither_a_name_nor_printed(commands: Commands, seater: VibeSeater) -> None:
+    stream = await seater.streams.create_stream("News", slug="news")
+    config = '{"url": "https://me:hunter2@example.org/feed?token=hunter2", "headers": {"X-Key": "hunter2"}}'
+    added = await commands.run("streams", "add-source", "news", "--type", "rss", "--config", config, "--json")
+    (source,) = await seater.sources.list_sources(stream)
+    assert source.name == "https://me:***@example.org/feed?token=***"
+    assert source.config["headers"] == {"X-Key": "hunter2"}
+    edited = await commands.run("streams", "edit-source", "news", str(source.id), "--config", '{"rate": 1}', "--json")
+    outs = [
+        added,
+        edited,
+        await commands.run("streams", "show", "news", "--json"),
+        await commands.run("streams", "show", "news"),
+    ]
+    assert [(done.code, "hunter2" in done.out + done.err) for done in outs] == [(0, False)] * 4
+    assert (await seater.sources.get_source(source.id)).config["headers"] == {"X-Key": "hunter2"}
+
+
 async def test_a_webhook_tells_where_to_send(commands: Commands, seater: VibeSeater) -> None:
     await seater.streams.create_stream("News", slug="news")
     config = '{"secret": "env:MY_SECRET"}'

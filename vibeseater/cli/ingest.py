@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from vibeseater.cli.arguments import json_object, the_stream
-from vibeseater.cli.output import clock, json_line, line, plain
+from vibeseater.cli.output import clock, json_line, line, note, plain
 from vibeseater.cli.session import run_connected
-from vibeseater.errors import InputError, NotFoundError, SourceError
+from vibeseater.errors import InputError, NotFoundError, ServerError, SourceError
+from vibeseater.masking import masked_url
 from vibeseater.sources.registry import validate_config
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def ingest(
         raise click.UsageError("Give either --type or a FILE.")
     wanted = [_Wanted("file", {"path": _absolute(file), **settings}, Path(file).name, make=True) for file in files]
     if source_type is not None:
-        wanted.append(_Wanted(source_type, settings, name or settings.get("url") or source_type, make))
+        wanted.append(_Wanted(source_type, settings, name or masked_url(settings.get("url")) or source_type, make))
     for each in wanted:  # before anything is made
         validate_config(each.type, each.config)
 
@@ -120,12 +121,18 @@ async def _run(seater: VibeSeater, streams: list[Stream], files: list[Source], a
         await seater.streaming.supervise()
     begun = [stream for stream in streams if stream.status != "live"]
     teller = _Teller(as_json)
+    away = False
     try:
         for stream in streams:
             await seater.streaming.start_stream(stream)
         while True:
-            shown = streams or [one for one in await seater.streams.list_streams() if one.status == "live"]
-            fares = [(one, fare) for one in shown for fare in (await seater.streaming.status(one)).sources]
+            try:
+                fares = await _fares(seater, streams)
+                away = False
+            except ServerError as error:  # the sources wait for PostgreSQL, and so does who looks at them
+                if not away:
+                    note(f"Waiting: {error}")
+                away, fares = True, []
             for stream, fare in fares:
                 teller.tell(stream, fare)
             ended = [fare for _, fare in fares for file in files if fare.source_id == file.id and _is_over(fare)]
@@ -138,6 +145,17 @@ async def _run(seater: VibeSeater, streams: list[Stream], files: list[Source], a
     finally:
         for stream in begun:
             await seater.streaming.stop_stream(stream)
+
+
+async def _fares(seater: VibeSeater, streams: list[Stream]) -> list[tuple[Stream, SourceStatus]]:
+    fares = []
+    for stream in streams or [one for one in await seater.streams.list_streams() if one.status == "live"]:
+        try:
+            fares += [(stream, fare) for fare in (await seater.streaming.status(stream)).sources]
+        except NotFoundError:  # deleted just now
+            if streams:
+                raise
+    return fares
 
 
 def _is_over(fare: SourceStatus) -> bool:

@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 
 from vibeseater.html import HIDDEN
-from vibeseater.models import Event
+from vibeseater.masking import masked
+from vibeseater.models import Event, Source
 
-__all__ = ["ago", "clock", "event_line", "headline", "json_line", "line", "note", "plain", "rows"]
+__all__ = ["ago", "clock", "event_line", "headline", "json_line", "line", "note", "plain", "rows", "without_secrets"]
 
 _encoder = msgspec.json.Encoder()
 
@@ -36,6 +37,11 @@ def json_line(value: Any) -> None:
     """Write the value as JSON on one line, at once."""
     # Hidden characters can only stand inside strings, where \\uXXXX means the same to a JSON parser.
     line(_encoder.encode(value).decode().translate(HIDDEN))
+
+
+def without_secrets(source: Source) -> Source:
+    """The source as it may be printed: secrets that stand in its configuration in clear become `***`."""
+    return msgspec.structs.replace(source, config=masked(source.config))
 
 
 def note(text: str) -> None:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vibeseater.cli.arguments import json_object, the_source, the_stream
-from vibeseater.cli.output import ago, clock, json_line, line, note, plain, rows
+from vibeseater.cli.output import ago, clock, json_line, line, note, plain, rows, without_secrets
 from vibeseater.cli.session import run_connected
 from vibeseater.errors import InputError
-from vibeseater.masking import masked
+from vibeseater.masking import masked, masked_url
 from vibeseater.models import Source
 
 if TYPE_CHECKING:
@@ -67,10 +67,10 @@ def add_source(
             given: dict[str, Any] = {**found.config, **settings}
         else:
             given = {**settings, **({} if url is None else {"url": url})}
-            kind, called = source_type, name or given.get("url") or source_type
+            kind, called = source_type, name or masked_url(given.get("url")) or source_type
         source = await seater.sources.create_source(into, type=kind, name=str(called), config=given)
         if as_json:
-            json_line(source)
+            json_line(without_secrets(source))
             return
         line(str(source.id))
         if kind == "webhook":
@@ -262,7 +262,7 @@ def _control(verb: str, text: str) -> click.Command:
 
 def _told(source: Source, as_json: bool) -> None:
     if as_json:
-        json_line(source)
+        json_line(without_secrets(source))
     else:
         line(str(source.id))
 

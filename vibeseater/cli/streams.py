@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vibeseater.cli.arguments import stream_of_title, the_stream
-from vibeseater.cli.output import ago, json_line, line, rows
+from vibeseater.cli.output import ago, json_line, line, rows, without_secrets
 from vibeseater.cli.session import run_connected
 from vibeseater.cli.sources import COMMANDS
 from vibeseater.errors import InputError, NotFoundError
@@ -95,7 +95,7 @@ def show(stream: str, as_json: bool) -> None:
         figures = await seater.events.get_realtime_statistics(shown)
         attached = await seater.sources.list_sources(shown)
         if as_json:
-            json_line({"stream": shown, "sources": attached, "statistics": figures})
+            json_line({"stream": shown, "sources": [without_secrets(one) for one in attached], "statistics": figures})
             return
         rows(
             ("STREAM", shown.slug),
