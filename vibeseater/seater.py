@@ -211,7 +211,8 @@ class VibeSeater:
                 once. Of one stream or source, without an `end`.
         """
         self._check_open()
-        several = list(what) if isinstance(what, list | tuple | set | frozenset) else [what]
+        is_one = isinstance(what, Topic) or not isinstance(what, list | tuple | set | frozenset)  # a Topic is a tuple
+        several: list[Any] = [what] if is_one else list(what)
         if not several:
             raise InputError("what", what, "nothing to play", "Name at least one stream or source")
         topics = [to_topic(one) for one in several]

@@ -16,6 +16,7 @@ from vibeseater.errors import InputError
 from vibeseater.feeds import replay
 from vibeseater.feeds.replay import ReplayFeed
 from vibeseater.models import Event, Source, Stream
+from vibeseater.topics import parse_topic
 
 START = datetime(2026, 1, 31, 12, tzinfo=UTC)
 INF = math.inf
@@ -78,6 +79,8 @@ async def test_several_in_one_order(seater: VibeSeater, stream: Stream, source: 
                     assert {topic.id: position for topic, position in feed.positions.items()} == {
                         stream.id: 10, other.id: 8, source.id: 10,
                     }  # fmt: skip
+    async with seater.replay(parse_topic(stream.topic), speed=INF) as feed:
+        assert await everything(feed) == told
     with pytest.raises(InputError, match="nothing to play"):
         seater.replay([])
 
