@@ -211,8 +211,9 @@ class VibeSeater:
                 once. Of one stream or source, without an `end`.
         """
         self._check_open()
-        is_one = isinstance(what, Topic) or not isinstance(what, list | tuple | set | frozenset)  # a Topic is a tuple
-        several: list[Any] = [what] if is_one else list(what)
+        several: list[Any] = [what]
+        if isinstance(what, list | tuple | set | frozenset) and not isinstance(what, Topic):  # which is a tuple too
+            several = list(what)
         if not several:
             raise InputError("what", what, "nothing to play", "Name at least one stream or source")
         topics = [to_topic(one) for one in several]
