@@ -67,6 +67,14 @@ async def test_the_refusal_names_the_cure(guarded: HttpClient, server: LocalServ
             await guarded.get(server.url("/", host=host))
 
 
+@pytest.mark.parametrize(
+    "text", ["192.0.0.192", "192.0.0.1", "168.63.129.16", "::ffff:192.0.0.192", "64:ff9b:1::7f00:1"]
+)
+def test_addresses_at_which_clouds_answer_to_their_machines_are_not_public(text: str) -> None:
+    """Whatever Python's tables say of them."""
+    assert not is_public(ipaddress.ip_address(text))
+
+
 @pytest.mark.parametrize("text", ["93.184.215.14", "8.8.8.8", "2606:4700::1111", "2a00:1450:4001:800::200e"])
 def test_public_addresses_are_allowed(text: str) -> None:
     """The open internet is open."""

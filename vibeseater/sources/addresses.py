@@ -35,6 +35,9 @@ __all__ = [
 _SECRET_NAMES = re.compile(r"token|secret|passw|signature|^sig$|api_?key|^key$|auth|session", re.IGNORECASE)
 _C_NOTATION = re.compile(r"(?:0x[0-9a-f]*|\d+)(?:\.(?:0x[0-9a-f]*|\d+)){0,3}", re.IGNORECASE)
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# Not of the open internet either, whatever this Python's tables say of them: protocols' own addresses, and those at
+# which clouds answer to their machines alone (192.0.0.192: Oracle, 168.63.129.16: Azure).
+_SPECIAL = [ipaddress.ip_network(text) for text in ("192.0.0.0/24", "168.63.129.16/32", "64:ff9b:1::/48")]
 
 
 class PrivateAddressError(OSError):
@@ -156,6 +159,8 @@ def is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
             return is_public(inner)
         if address.teredo is not None or address.is_site_local:
             return False
+    if any(address in network for network in _SPECIAL):
+        return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 
