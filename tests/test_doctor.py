@@ -6,8 +6,10 @@ from pathlib import Path
 
 import asyncpg
 import msgspec
+import pytest
 
 from tests.servers import ThrowawayRedis, free_port, processes_under, short_folder
+from vibeseater import doctor
 from vibeseater.doctor import diagnose
 from vibeseater.settings import Settings
 
@@ -78,3 +80,19 @@ async def test_what_endangers_events_is_told_of(database_url: str, redis_url: st
     ]
     assert "newer" in report.problems[0].cure or "Upgrade" in report.problems[0].cure
     assert "synchronous_commit" in report.problems[1].message
+
+
+async def test_a_transaction_that_stays_open_is_told(
+    database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one is open, storing events grows slower, and nothing else tells why."""
+    monkeypatch.setattr(doctor, "_LONG_SNAPSHOT", 0.0)
+    settings = Settings(database_url=database_url, redis_url=redis_url)
+    assert not (await diagnose(settings)).problems
+    connection = await asyncpg.connect(database_url, server_settings={"application_name": "a dump"})
+    async with connection.transaction(isolation="repeatable_read"):
+        await connection.fetch("SELECT FROM streams")
+        (problem,) = (await diagnose(settings)).problems
+        assert (problem.severity, "A transaction of a dump is open" in problem.message) == ("warning", True)
+        assert f"pg_terminate_backend({connection.get_server_pid()})" in problem.cure
+    await connection.close()

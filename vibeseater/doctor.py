@@ -32,6 +32,19 @@ _SEARCH = 5  # the migration that brought it
 _CLOCK_TOLERANCE = 2.0  # seconds
 
 
+_LONG_SNAPSHOT = 600.0  # seconds
+
+# Each event updates its counters' rows; while somebody's snapshot still sees the old versions, they pile up.
+_OLDEST_SNAPSHOT = """
+SELECT pid, coalesce(nullif(application_name, ''), usename, 'somebody') AS who,
+       extract(epoch FROM clock_timestamp() - xact_start)::float8 AS seconds
+FROM pg_stat_activity
+WHERE backend_xmin IS NOT NULL AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+  AND xact_start < clock_timestamp() - $1::float8 * interval '1 second'
+ORDER BY xact_start LIMIT 1
+"""
+
+
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """Something that is wrong, and what to do about it.
 
@@ -163,6 +176,7 @@ async def _look_at_postgres(settings: Settings, report: Report) -> None:
                 "Upgrade VibeSeater: pip install -U vibeseater.",
             )
         await _look_at_durability(connection, report)
+        await _look_at_snapshots(connection, report)
         if state.applied >= _SEARCH and not await search_index.is_there(connection):
             report._add(
                 "postgres",
@@ -221,6 +235,18 @@ async def _look_at_durability(connection: Connection, report: Report) -> None:
             "warning",
             f"The clocks of this machine and of PostgreSQL are {apart:.0f} s apart: rates and ages will be wrong.",
             "Run a time service (chrony, systemd-timesyncd) on both.",
+        )
+
+
+async def _look_at_snapshots(connection: Connection, report: Report) -> None:
+    row = await connection.fetchrow(_OLDEST_SNAPSHOT, _LONG_SNAPSHOT)
+    if row is not None:
+        report._add(
+            "postgres",
+            "warning",
+            f"A transaction of {row['who']} is open for {row['seconds'] / 60:.0f} minutes: what is updated meanwhile "
+            "can't be tidied up, and storing events grows slower.",
+            f"End it, or pg_terminate_backend({row['pid']}).",
         )
 
 

@@ -120,7 +120,7 @@ async def socket_url(seater: VibeSeater) -> AsyncIterator[str]:
     async def connect() -> VibeSeater:
         return seater
 
-    http = HTTPServer(Application(rows_socket.rows_routes(connect)))
+    http = HTTPServer(Application([(r"/rows", rows_socket.RowsSocket, {"connect": connect})]))
     http.add_sockets([listening])
     yield f"http://127.0.0.1:{listening.getsockname()[1]}/rows"
     http.stop()
