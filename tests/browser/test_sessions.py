@@ -30,7 +30,7 @@ async def served_here(
     database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[str, VibeSeater]]:
     """The pages, served by this very process, and its shared VibeSeater. Sessions end soon after their browser left."""
-    logging.disable(logging.INFO)  # pytest keeps what is logged, and Panel logs its models
+    logging.disable(logging.CRITICAL)  # pytest keeps what is logged, with its traceback, and so all that is in it
     monkeypatch.setenv("VIBESEATER_DATABASE_URL", database_url)
     monkeypatch.setenv("VIBESEATER_REDIS_URL", redis_url)
     (listening,) = bind_sockets(0, "127.0.0.1")
