@@ -255,3 +255,16 @@ def test_rows_of_a_moment_stand_still_until_one_returns() -> None:
     state.take([an_event(5)])
     state.draw()
     assert ([event.stream_seq for event in state.rows], state.moment) == ([5, 4, 3], None)
+
+
+def test_what_comes_while_the_newest_rows_are_read_again_is_on_top_of_them() -> None:
+    state = StreamState(a_stream(), cap=4)
+    state.take([an_event(seq) for seq in range(1, 4)])
+    state.draw()
+    state.hold(1000.0, [an_event(2), an_event(1)])
+    state.take([an_event(seq) for seq in range(4, 8)])  # 6 and 7 after PostgreSQL had answered
+    state.draw()
+    state.release([an_event(seq) for seq in (5, 4, 3, 2)])
+    state.take([an_event(8)])
+    state.draw()
+    assert [event.stream_seq for event in state.rows] == [8, 7, 6, 5]

@@ -119,12 +119,16 @@ class Looking:
     async def _return(self) -> None:
         state = self.state
         self._jumps += 1
+        jump = self._jumps
         rows = await self.seater.events.list_events(self.stream, limit=state.cap, **state.query())
 
         def change() -> None:
+            if jump != self._jumps:
+                return
             state.plot.look_back_out()
             state.plot.cursor = None
-            state.release(rows)
+            if state.moment is not None:  # else the rows were at their newest all along, and somebody may read them
+                state.release(rows)
 
         self._change(change)
 

@@ -92,6 +92,7 @@ class StreamState(param.Parameterized):
         self.position = 0
         self.drawn_to = 0  # the position up to which `draw` has told of everything
         self._pending: deque[Event] = deque()
+        self._meanwhile: deque[Event] = deque(maxlen=cap)  # what came while the rows stood still at a moment
         self._received = self._overrun = self._matched = 0
         self.delivery = Delivery()
         self.by_position = True  # whether events come in the order of positions; a replay's come as they happened
@@ -224,6 +225,7 @@ class StreamState(param.Parameterized):
         self._matched += 1
         self._found_since += event.stream_seq > self._changed_at
         if self.moment is not None:  # the rows stand still
+            self._meanwhile.append(event)
             return
         if len(self._pending) == self.cap:
             self._pending.popleft()
@@ -334,14 +336,19 @@ class StreamState(param.Parameterized):
 
     def hold(self, moment: float, rows: Sequence[Event]) -> None:
         """Show the rows that end at a moment, newest first, and let them stand still."""
+        if self.moment is None:
+            self._meanwhile.clear()
         self._pending.clear()
         self.rows = deque(rows[: self.cap], maxlen=self.cap)
         self.param.update(moment=moment, resets=self.resets + 1)
 
     def release(self, rows: Sequence[Event]) -> None:
-        """Show the newest rows again, and what comes."""
+        """Show the newest rows again, and what comes; what came since those given were read stays on top of them."""
         self.moment = None
         self.rows.clear()
+        if self.by_position:
+            self._pending.extend(self._meanwhile)
+        self._meanwhile.clear()
         self.show(rows)
 
     def filter(self, source: str) -> None:

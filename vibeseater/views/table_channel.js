@@ -9,8 +9,11 @@ function rowsChannel(model, receive, newest) {
   let failures = 0
 
   function close() {
-    if (socket) socket.onmessage = socket.onclose = null
-    socket?.close()
+    const old = socket
+    if (old) old.onmessage = old.onclose = null
+    // One that is still being opened is closed as soon as it is: browsers call anything else an error.
+    if (old?.readyState === WebSocket.CONNECTING) old.onopen = () => old.close()
+    else old?.close()
     socket = null
     open = false
   }
