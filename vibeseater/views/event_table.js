@@ -8,6 +8,13 @@ const CALM = 12       // rows a second up to which each fades in; more would fli
 // Where readers stood, for a table that is drawn anew: in this document, or in the one that a reload makes.
 const places = new Map()
 
+function keepPlace(key, place) {
+  try { place ? sessionStorage.setItem(key, JSON.stringify(place)) : sessionStorage.removeItem(key) } catch { /* forbidden */ }
+}
+
+// Also of a table that is gone: a server that began anew empties the page before it is loaded anew.
+addEventListener("pagehide", () => { for (const [key, place] of places) keepPlace(key, place) })
+
 function keptPlace(key) {
   try {
     const reloaded = performance.getEntriesByType("navigation")[0]?.type === "reload"
@@ -464,11 +471,9 @@ export function render({model}) {
     const row = [...shown.values()].find((one) => one.isConnected && one.offsetTop + one.offsetHeight > at && one.offsetTop <= at) ?? first()
     return row && {id: row.dataset.eventId, y: row.offsetTop - at, open: [...open], paused}
   }
-  function leave() {
-    const stood = place()
-    try { stood ? sessionStorage.setItem(key, JSON.stringify(stood)) : sessionStorage.removeItem(key) } catch { /* forbidden */ }
-  }
   let back = null
+  const stood = () => loaded ? place() : back
+  const leave = () => keepPlace(key, stood())
   if (model.place) {
     addEventListener("pagehide", leave)
     back = places.get(key) ?? keptPlace(key)
@@ -496,7 +501,7 @@ export function render({model}) {
     if (skipped) model.send_msg({op: "skipped", count: skipped})
     skipped = 0
   }, 1000)
-  const remember = setInterval(() => { if (model.place) { const stood = place(); stood ? places.set(key, stood) : places.delete(key) } }, 500)
+  const remember = setInterval(() => { if (model.place && root.isConnected) { const at = stood(); at ? places.set(key, at) : places.delete(key) } }, 500)
   model.on("remove", () => {
     channel.close()
     clearInterval(timer)
