@@ -28,6 +28,7 @@ async def test_it_prints_json_for_programs_and_its_progress_apart(commands: Comm
     assert "measuring fanout.1" in done.err
 
 
+@pytest.mark.slow
 async def test_it_prints_a_table_for_people(commands: Commands) -> None:
     """With the figure, its bound and what is asked."""
     done = await commands.run("bench", "--quick", "--only", "batch.1000")

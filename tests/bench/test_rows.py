@@ -64,6 +64,7 @@ async def test_what_it_made_is_gone(settings: Settings) -> None:
         await connection.close()
 
 
+@pytest.mark.slow
 async def test_only_names_rows_whole_or_up_to_a_dot(settings: Settings) -> None:
     """What names nothing is refused, and told what there is."""
     told = [one async for one in run(settings, quick=True, only=["batch.10000"], share=0.05)]

@@ -43,7 +43,7 @@ async def _play(
         )
 
 
-@pytest.mark.parametrize("number", range(SCHEDULES or 3))
+@pytest.mark.parametrize("number", range(SCHEDULES or 1))
 async def test_a_few(
     number: int, tmp_path: Path, postgres: ThrowawayPostgres, redis: ThrowawayRedis, detour: Detour
 ) -> None:
