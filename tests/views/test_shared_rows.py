@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
@@ -172,3 +174,26 @@ async def test_pages_of_other_sites_are_refused(seater: VibeSeater, socket_url: 
                 origin="https://elsewhere.example",
             )
     assert refused.value.status == 403
+
+
+async def test_what_nobody_listens_to_is_forgotten(seater: VibeSeater, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many streams were looked at, only those are known that somebody looks at."""
+    monkeypatch.setattr(shared_rows, "IDLE_SECONDS", 0.0)
+    stream = await seater.streams.create_stream("Looked at once")
+    shared: SharedRows | None = await shared_rows.shared_rows(seater, stream.id)
+    assert shared is await shared_rows.shared_rows(seater, stream.id)
+    assert shared is not None
+    await shared.listen(_ignore, 0)
+    kept = weakref.ref(shared)
+    shared.leave(_ignore)
+    shared = None
+
+    def is_forgotten() -> bool:
+        gc.collect()
+        return kept() is None
+
+    await eventually(is_forgotten)
+
+
+def _ignore(_frame: Frame | None) -> None:
+    pass

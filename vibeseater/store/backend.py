@@ -6,9 +6,10 @@ import asyncio
 from datetime import datetime
 from typing import NamedTuple
 
+from vibeseater.settings import Settings
 from vibeseater.store.pool import Connection
 
-__all__ = ["Backend", "identify", "settle"]
+__all__ = ["Backend", "identify", "longest_lock", "settle"]
 
 # A database or role may have been told not to wait for the disk; what VibeSeater acknowledges is on it all the same.
 _IDENTIFY = """
@@ -17,6 +18,7 @@ SELECT pid, backend_start,
 FROM pg_stat_activity WHERE pid = pg_backend_pid()
 """
 _END = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2"
+_LONGEST_LOCK = 5.0
 _STEP = 0.02  # seconds between looks; PostgreSQL offers nothing to wait on
 
 
@@ -32,6 +34,11 @@ async def identify(connection: Connection) -> Backend:
     row = await connection.fetchrow(_IDENTIFY)
     assert row is not None
     return Backend(row[0], row[1])
+
+
+def longest_lock(settings: Settings) -> float:
+    """Seconds that one try waits for others' locks: less than after which a server that says nothing seems dead."""
+    return min(_LONGEST_LOCK, settings.connect_timeout / 2)
 
 
 async def settle(connection: Connection, former: Backend) -> None:

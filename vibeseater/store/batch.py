@@ -8,7 +8,7 @@ import random
 import asyncpg
 
 from vibeseater.errors import BusyError, ServerError, UnreachableError, in_a_line
-from vibeseater.store.backend import Backend, identify, settle
+from vibeseater.store.backend import Backend, identify, longest_lock, settle
 from vibeseater.store.commit import COPY_FROM, Commit, Within, commit_batch
 from vibeseater.store.drafts import Drafts
 from vibeseater.store.pool import Connection, Pool
@@ -65,7 +65,14 @@ async def write_batch(
                     if recalled is not None:
                         return recalled
                     unsettled.clear()
-                return await commit_batch(connection, drafts, within, gone_is_fine=gone_is_fine, heard=heard)
+                return await commit_batch(
+                    connection,
+                    drafts,
+                    within,
+                    gone_is_fine=gone_is_fine,
+                    lock_seconds=longest_lock(pool.settings),
+                    heard=heard,
+                )
         except asyncpg.LockNotAvailableError as error:
             if not unsettled and asyncio.get_running_loop().time() > deadline:
                 raise BusyError(

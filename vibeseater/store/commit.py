@@ -29,8 +29,6 @@ Within = Callable[[Connection], Awaitable[None]]
 COPY_FROM = 200
 """Rows from which on a batch is copied; below, one statement is quicker than three."""
 
-_WAIT_FOR_LOCKS = "SET LOCAL lock_timeout = '5s'"  # then it is told that it waits, and does not seem to be dead
-
 
 class AnswerLostError(Exception):
     """The events are committed, but what became of each could not be read: ask again, by their ids."""
@@ -66,6 +64,7 @@ async def commit_batch(
     within: Within | None = None,
     *,
     gone_is_fine: bool = False,
+    lock_seconds: float = 5.0,
     heard: Callable[[], None] = lambda: None,
 ) -> Commit:
     """Store a batch: all of it in one transaction, or nothing.
@@ -73,6 +72,7 @@ async def commit_batch(
     Args:
         within: writes something more in the same transaction; what it raises undoes all.
         gone_is_fine: whether an external_id whose event was stored before, and purged since, is passed over.
+        lock_seconds: that it waits for others' locks; then it is told that it waits, and does not seem to be dead.
         heard: called whenever PostgreSQL answers or takes something.
 
     Raises:
@@ -84,7 +84,7 @@ async def commit_batch(
     if few:
         drafts[:]  # checked before anything is begun
     async with connection.transaction():
-        await connection.execute(_WAIT_FOR_LOCKS)
+        await connection.execute(f"SET LOCAL lock_timeout = '{lock_seconds * 1000:.0f}ms'")
         heard()
         events = await insert_many(connection, drafts) if few else await copy_many(connection, drafts, heard)
         heard()

@@ -23,6 +23,7 @@ from vibeseater.errors import ClosedError, ServerError, UnreachableError, VibeSe
 from vibeseater.inputs import EventDraft
 from vibeseater.models import Event
 from vibeseater.settings import Settings
+from vibeseater.store.backend import longest_lock
 from vibeseater.store.commit import Commit, Outcome
 from vibeseater.store.committer import Committer, not_stored
 from vibeseater.store.insertion import OneInsert, insert_prepared
@@ -42,7 +43,6 @@ OnCommit = Callable[[Sequence[tuple[EventDraft, Event]]], None]
 """Called right after a commit with what it stored, in order of positions, before the callers go on."""
 
 _LOCK_SECONDS = 0.5  # that a group of several streams waits for others' locks
-_LONGEST_LOCK_SECONDS = 5.0  # that one try waits for them; then it is known that PostgreSQL is alive
 _MOST_ASIDE = 4
 
 
@@ -250,8 +250,7 @@ class Writer:
         self._aside[stream_id] = asyncio.create_task(self._write_aside(stream_id, group), name="vibeseater-aside")
 
     async def _write_aside(self, stream_id: UUID, group: list[_Waiting]) -> None:
-        seconds = min(_LONGEST_LOCK_SECONDS, self._settings.connect_timeout / 2)
-        committer = Committer(self._settings, lock_seconds=seconds, patient=True)
+        committer = Committer(self._settings, lock_seconds=longest_lock(self._settings), patient=True)
         try:
             while group:
                 await self._store(committer, group)

@@ -105,7 +105,8 @@ class RowsSocket(WebSocketHandler):
         try:
             written: Any = self.write_message(text)
         except WebSocketClosedError:
-            return  # `on_close` is under way
+            self.on_close()  # it left before it listened: nobody else would take it off
+            return
         self._waiting += 1
         written.add_done_callback(self._on_written)
 

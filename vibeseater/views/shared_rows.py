@@ -172,7 +172,10 @@ class SharedRows:
             self._look.set_sources((await stream_now(seater, self._stream.id)).sources)
 
 
-_shared: weakref.WeakKeyDictionary[VibeSeater, dict[UUID, SharedRows]] = weakref.WeakKeyDictionary()
+# Weak in both: what nobody listens to, and has ended, is forgotten.
+_shared: weakref.WeakKeyDictionary[VibeSeater, weakref.WeakValueDictionary[UUID, SharedRows]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
 async def shared_rows(seater: VibeSeater, stream_id: UUID) -> SharedRows:
@@ -181,8 +184,9 @@ async def shared_rows(seater: VibeSeater, stream_id: UUID) -> SharedRows:
     Raises:
         NotFoundError: there is no such stream.
     """
-    known = _shared.setdefault(seater, {})
-    if stream_id not in known:
+    known = _shared.setdefault(seater, weakref.WeakValueDictionary())
+    shared = known.get(stream_id)
+    if shared is None:
         stream = await seater.streams.get_stream(stream_id)
-        known.setdefault(stream_id, SharedRows(seater, stream))
-    return known[stream_id]
+        shared = known.setdefault(stream_id, SharedRows(seater, stream))  # another may have come first
+    return shared
