@@ -268,7 +268,7 @@ async def test_closing_ends_while_it_is_woken(database_url: str, redis_url: str,
         await seater.streaming.supervise()
         await asyncio.sleep(0.05)
         supervisor = seater.streaming._supervisor
-        supervisor._wake.set()
+        supervisor._looking.soon()
         for _ in range(steps):  # of the loop, so that one of them meets the moment
             await asyncio.sleep(0)
         closing = asyncio.create_task(seater.streaming.aclose())

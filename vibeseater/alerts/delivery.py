@@ -7,13 +7,12 @@ so leaves it to be sent again.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Sequence
 from typing import Any
 
 from vibeseater.alerts.store import AlertStore, Pending
-from vibeseater.errors import VibeSeaterError
+from vibeseater.recurring import Recurring
 
 __all__ = ["MOST_TRIES", "Delivery"]
 
@@ -31,30 +30,18 @@ class Delivery:
 
     def __init__(self, store: AlertStore) -> None:
         self._store = store
-        self._wake = asyncio.Event()
+        self._looking = Recurring(self._send_pending, every=_EVERY, log=_log, waits="alerts wait to be sent")
 
     def soon(self) -> None:
         """There is something to send."""
-        self._wake.set()
+        self._looking.soon()
 
     async def run(self) -> None:
         """Send what is pending, for ever."""
-        away = False
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_EVERY):
-                    await self._wake.wait()
-            self._wake.clear()
-            try:
-                pending = await self._store.pending()
-                if pending:
-                    await asyncio.gather(*map(self._deliver, pending))
-                away = False
-            except Exception as error:  # PostgreSQL may be away for long: nothing may end this loop
-                if not away:
-                    known = isinstance(error, VibeSeaterError | TimeoutError)
-                    _log.warning("alerts wait to be sent: %s", error, exc_info=None if known else error)
-                away = True
+        await self._looking.run()
+
+    async def _send_pending(self) -> None:
+        await asyncio.gather(*map(self._deliver, await self._store.pending()))
 
     async def _deliver(self, pending: Pending) -> None:
         error, left = None, list(pending.targets)

@@ -20,6 +20,7 @@ from vibeseater.alerts.records import AlertRule
 from vibeseater.alerts.run import RuleRun
 from vibeseater.alerts.store import AlertStore
 from vibeseater.errors import VibeSeaterError, in_a_line
+from vibeseater.recurring import Recurring
 
 __all__ = ["AlertSupervisor"]
 
@@ -52,7 +53,7 @@ class AlertSupervisor:
         self._running: dict[UUID, _Running] = {}
         self._resting: dict[UUID, float] = {}  # until when a rule that failed is left alone
         self._tasks: list[asyncio.Task[None]] = []
-        self._wake = asyncio.Event()
+        self._looking = Recurring(self._look, every=_EVERY, log=_log, waits="the evaluation of alerts waits")
 
     @property
     def running(self) -> set[UUID]:
@@ -64,13 +65,13 @@ class AlertSupervisor:
         if not self._tasks:
             await self._reconcile()
             self._tasks = [
-                asyncio.create_task(self._keep_reconciling(), name="vibeseater-alerts"),
+                asyncio.create_task(self._looking.run(), name="vibeseater-alerts"),
                 asyncio.create_task(self._delivery.run(), name="vibeseater-alert-delivery"),
             ]
 
     def soon(self) -> None:
         """A rule has changed: look at once."""
-        self._wake.set()
+        self._looking.soon()
 
     async def aclose(self) -> None:
         """End all tasks and give the leases back. May be called twice."""
@@ -88,22 +89,11 @@ class AlertSupervisor:
             except (VibeSeaterError, TimeoutError) as error:
                 _log.info("the leases of %d alert rules could not be given back: %s", len(running), error)
 
-    async def _keep_reconciling(self) -> None:
-        away = False
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_EVERY):
-                    await self._wake.wait()
-            self._wake.clear()
-            try:
-                async with asyncio.timeout(_LEASE):
-                    await self._reconcile()
-                away = False
-            except Exception as error:  # PostgreSQL may be away for long: nothing may end this loop
-                if not away:
-                    known = isinstance(error, VibeSeaterError | TimeoutError)
-                    _log.warning("the evaluation of alerts waits: %s", error, exc_info=None if known else error)
-                away = True
+    async def _look(self) -> None:
+        try:
+            async with asyncio.timeout(_LEASE):
+                await self._reconcile()
+        finally:
             for item in self._running.values():
                 if item.deadline < monotonic():  # another process may evaluate the rule by now
                     item.task.cancel()
@@ -126,7 +116,7 @@ class AlertSupervisor:
         for rule_id in held - set(self._running):
             run = self._make_run(rules[rule_id], self._delivery.soon)
             task = asyncio.create_task(run.run(), name=f"vibeseater-alert-{rule_id}")
-            task.add_done_callback(lambda _: self._wake.set())
+            task.add_done_callback(self._looking.soon)
             self._running[rule_id] = _Running(rules[rule_id], task, now + _LEASE)
 
     async def _ended(self, item: _Running) -> None:

@@ -8,7 +8,6 @@ loses its leases within seconds, and another goes on.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Iterable
 from time import monotonic
@@ -18,6 +17,7 @@ from uuid import UUID
 import msgspec
 
 from vibeseater.errors import VibeSeaterError
+from vibeseater.recurring import Recurring
 from vibeseater.settings import Settings
 from vibeseater.sources.base import Tools
 from vibeseater.sources.intake import Events
@@ -66,11 +66,21 @@ class Supervisor:
         self._adopted: set[UUID] = set()
         self._running: dict[UUID, _Running] = {}
         self._tried: set[UUID] = set()
-        self._away = False  # whether PostgreSQL was, at the last look
         self._loop_task: asyncio.Task[None] | None = None
         self._http: HttpClient | None = None
-        self._wake = asyncio.Event()
+        self._looking = Recurring(
+            self._look,
+            every=_EVERY,
+            log=_log,
+            waits="the supervision of sources waits",
+            goes_on="the supervision of sources goes on",
+        )
         self._lock = asyncio.Lock()
+
+    @property
+    def _away(self) -> bool:
+        """Whether PostgreSQL was, at the last look."""
+        return self._looking.away
 
     async def adopt_all(self) -> None:
         """Run every live stream's sources, now and from now on."""
@@ -103,7 +113,7 @@ class Supervisor:
         ending = [task for task in theirs if task.cancelling()]
         if ending:
             await asyncio.wait(ending, timeout=_PATIENCE)
-            self._wake.set()
+            self._looking.soon()
 
     async def aclose(self) -> None:
         """End all tasks and give the leases back."""
@@ -125,26 +135,14 @@ class Supervisor:
 
     async def _reconcile_now(self) -> None:
         if self._loop_task is None:
-            self._loop_task = asyncio.create_task(self._keep_reconciling(), name="vibeseater-streaming")
+            self._loop_task = asyncio.create_task(self._looking.run(), name="vibeseater-streaming")
         await self._reconcile()
 
-    async def _keep_reconciling(self) -> None:
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_EVERY):
-                    await self._wake.wait()
-            self._wake.clear()
-            try:
-                async with asyncio.timeout(_LEASE):
-                    await self._reconcile()
-                if self._away:
-                    _log.warning("the supervision of sources goes on")
-                self._away = False
-            except Exception as error:  # PostgreSQL may be away for long: nothing may end this loop
-                if not self._away:
-                    known = isinstance(error, VibeSeaterError | TimeoutError)
-                    _log.warning("the supervision of sources waits: %s", error, exc_info=None if known else error)
-                self._away = True
+    async def _look(self) -> None:
+        try:
+            async with asyncio.timeout(_LEASE):
+                await self._reconcile()
+        finally:
             self._end_unleased()
 
     def _end_unleased(self) -> None:
@@ -223,7 +221,7 @@ class Supervisor:
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("%s ended by an error of its own; it is started again", task.get_name(), exc_info=error)
-        self._wake.set()
+        self._looking.soon()
 
 
 async def _end(tasks: list[asyncio.Task[None]], seconds: float) -> None:
