@@ -11,9 +11,10 @@ import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
-from typing import Generic, NamedTuple, Self, TypeVar
+from typing import Any, Generic, NamedTuple, Self, TypeVar
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
 from vibeseater.broadcast.hub import Hub
@@ -62,6 +63,23 @@ class Changes:
         self._pool, self._hub, self._publisher = pool, hub, publisher
         self._watches: dict[Board, set[Watch[object]]] = {}
         self._check_task: asyncio.Task[None] | None = None
+
+    async def write(self, board: Board, statement: str, *arguments: Any) -> asyncpg.Record | None:
+        """Change something and count it, in one transaction, then tell all processes of it.
+
+        Args:
+            statement: returns a row where it changes something.
+
+        Returns:
+            The row; None where nothing was changed, and so nothing told.
+        """
+        async with self._pool.acquire() as connection, connection.transaction():
+            row = await connection.fetchrow(statement, *arguments)
+            if row is None:
+                return None
+            number = await self.count(connection, board)
+        self.tell(board, number)
+        return row
 
     async def count(self, connection: Connection, board: Board) -> int:
         """Count a change, within the transaction that makes it; returns its number, for `tell`."""

@@ -48,6 +48,15 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
     start: datetime | timedelta | None = None
     end: datetime | timedelta | None = None
 
+    @classmethod
+    def of_rule(cls, source_id: UUID | None, event_type: str | None, search: str | None) -> EventFilter:
+        """What a stored rule asks for, whose parts were checked when it was made; None asks for nothing."""
+        return cls(
+            sources=() if source_id is None else (source_id,),
+            types=() if event_type is None else (event_type,),
+            search=search,
+        )
+
     def __bool__(self) -> bool:
         return self != _ALL
 

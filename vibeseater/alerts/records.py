@@ -55,11 +55,7 @@ class AlertRule(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def wanted(self) -> EventFilter:
         """Which events count."""
-        return EventFilter(
-            sources=() if self.source_id is None else (self.source_id,),
-            types=() if self.event_type is None else (self.event_type,),
-            search=self.search,
-        )
+        return EventFilter.of_rule(self.source_id, self.event_type, self.search)
 
     @property
     def says(self) -> str:

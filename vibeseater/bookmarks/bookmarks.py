@@ -241,15 +241,8 @@ class Bookmarks:
         return [Bookmark(**dict(row)) for row in rows]
 
     async def _write(self, stream_id: UUID, statement: str, *arguments: Any) -> Bookmark | None:
-        """One change and its number in one transaction, told when it is committed."""
-        board = Board(KIND, stream_id)
-        async with self._pool.acquire() as connection, connection.transaction():
-            row = await connection.fetchrow(statement, *arguments)
-            number = None if row is None else await self._changes.count(connection, board)
-        if row is None or number is None:
-            return None
-        self._changes.tell(board, number)
-        return Bookmark(**dict(row))
+        row = await self._changes.write(Board(KIND, stream_id), statement, *arguments)
+        return None if row is None else Bookmark(**dict(row))
 
     async def _of_event(self, stream_id: UUID, event: Event | UUID | str) -> tuple[Any, ...]:
         event_id = event.id if isinstance(event, Event) else to_id("event", event)

@@ -140,11 +140,5 @@ class Highlights:
         return [Highlight(**dict(row)) for row in await self._pool.fetch(_LIST, stream_id)]
 
     async def _write(self, stream_id: UUID, statement: str, *arguments: Any) -> Highlight | None:
-        board = Board(KIND, stream_id)
-        async with self._pool.acquire() as connection, connection.transaction():
-            row = await connection.fetchrow(statement, *arguments)
-            number = None if row is None else await self._changes.count(connection, board)
-        if row is None or number is None:
-            return None
-        self._changes.tell(board, number)
-        return Highlight(**dict(row))
+        row = await self._changes.write(Board(KIND, stream_id), statement, *arguments)
+        return None if row is None else Highlight(**dict(row))

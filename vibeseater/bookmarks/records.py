@@ -67,11 +67,7 @@ class Highlight(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def wanted(self) -> EventFilter:
         """The rule as a filter."""
-        return EventFilter(
-            sources=() if self.source_id is None else (self.source_id,),
-            types=() if self.event_type is None else (self.event_type,),
-            search=self.search,
-        )
+        return EventFilter.of_rule(self.source_id, self.event_type, self.search)
 
     def _repr_html_(self) -> str:
         return html.card("Highlight", {field: getattr(self, field) for field in self.__struct_fields__})

@@ -7,9 +7,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from vibeseater.errors import InputError
+from vibeseater.sources.addresses import check_url
 from vibeseater.sources.base import SourceConfig
 
-__all__ = ["FILE", "JSON", "SSE", "WEBSOCKET", "apply_preset"]
+__all__ = ["FILE", "JSON", "SSE", "WEBSOCKET", "apply_preset", "check_preset_url"]
 
 _C = TypeVar("_C", bound=SourceConfig)
 _USGS = "https://earthquake.usgs.gov/earthquakes/feed/v1.0/summary"
@@ -86,6 +87,20 @@ FILE: dict[str, dict[str, Any]] = {
         "missing": ["", "NA"],
     },
 }
+
+
+def check_preset_url(url: str | None, kind: str, **how: Any) -> None:
+    """The URL of a config whose preset may bring it: there must be one, a whole one.
+
+    Args:
+        kind: the source's type. `how` is what `check_url` takes.
+
+    Raises:
+        InputError: there is none, or it does not fit.
+    """
+    if url is None:
+        raise InputError("config.url", None, f"a source of type '{kind}' needs it, or a preset", "Give one of them")
+    check_url(url, "config.url", **how)
 
 
 def apply_preset(config: _C, presets: dict[str, dict[str, Any]], defaults: dict[str, Any]) -> _C:

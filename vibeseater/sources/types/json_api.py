@@ -10,8 +10,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from vibeseater.errors import InputError, SourceError
-from vibeseater.sources.addresses import check_url
+from vibeseater.errors import SourceError
 from vibeseater.sources.base import Batch, Interval, Item, Poll, PolledSource, ReadConfig, oldest_first
 from vibeseater.sources.conditional import get_if_changed
 from vibeseater.sources.credentials import Headers, check_headers, reveal_headers
@@ -20,7 +19,7 @@ from vibeseater.sources.json_document import decode_json
 from vibeseater.sources.mapping import BadItemError, hash_of, to_item
 from vibeseater.sources.parsing import parsed
 from vibeseater.sources.pointers import MISSING, check_pointer, follow
-from vibeseater.sources.presets import JSON, apply_preset
+from vibeseater.sources.presets import JSON, apply_preset, check_preset_url
 from vibeseater.sources.text import clean_text
 from vibeseater.sources.times import TimeUnit
 
@@ -61,10 +60,7 @@ class JsonConfig(ReadConfig, frozen=True, kw_only=True):
 
     def check(self) -> None:
         """The URL must be a whole one, the pointers pointers."""
-        full = self.filled()
-        if full.url is None:
-            raise InputError("config.url", None, "a source of type 'json' needs it, or a preset", "Give one of them")
-        check_url(full.url, "config.url")
+        check_preset_url(self.filled().url, "json")
         check_headers(self.headers)
         for field in ("items", "id", "time", "title", "link"):
             check_pointer(f"config.{field}", getattr(self, field))

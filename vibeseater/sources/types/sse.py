@@ -13,13 +13,13 @@ from typing import Annotated, Any
 
 import msgspec
 
-from vibeseater.errors import FetchError, InputError, SourceError
-from vibeseater.sources.addresses import check_url, public_url
+from vibeseater.errors import FetchError, SourceError
+from vibeseater.sources.addresses import public_url
 from vibeseater.sources.base import Batch, Item, ReadConfig, StreamingSource, clip_id
 from vibeseater.sources.credentials import Headers, check_headers, reveal_headers
 from vibeseater.sources.mapping import BadItemError, to_item
 from vibeseater.sources.pointers import check_pointer, follow
-from vibeseater.sources.presets import SSE, apply_preset
+from vibeseater.sources.presets import SSE, apply_preset, check_preset_url
 from vibeseater.sources.sse_parser import Message, SseParser
 from vibeseater.sources.text import clean_text, strip_markup
 from vibeseater.sources.times import TimeUnit
@@ -69,10 +69,7 @@ class SseConfig(ReadConfig, frozen=True, kw_only=True):
 
     def check(self) -> None:
         """The URL must be a whole one, the pointers pointers."""
-        full = self.filled()
-        if full.url is None:
-            raise InputError("config.url", None, "a source of type 'sse' needs it, or a preset", "Give one of them")
-        check_url(full.url, "config.url")
+        check_preset_url(self.filled().url, "sse")
         check_headers(self.headers)
         for field in ("id", "time", "title", "link"):
             check_pointer(f"config.{field}", getattr(self, field))

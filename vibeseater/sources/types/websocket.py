@@ -15,13 +15,13 @@ import aiohttp
 import msgspec
 
 from vibeseater.errors import FetchError, InputError
-from vibeseater.sources.addresses import check_url, public_url
+from vibeseater.sources.addresses import public_url
 from vibeseater.sources.base import Batch, Item, ReadConfig, StreamingSource
 from vibeseater.sources.credentials import Headers, Secret, check_headers, reveal, reveal_headers
 from vibeseater.sources.gathering import Gauge, gathered
 from vibeseater.sources.mapping import BadItemError, to_item
 from vibeseater.sources.pointers import MISSING, check_pointer, follow
-from vibeseater.sources.presets import WEBSOCKET, apply_preset
+from vibeseater.sources.presets import WEBSOCKET, apply_preset, check_preset_url
 from vibeseater.sources.text import clean_text
 from vibeseater.sources.times import TimeUnit
 
@@ -83,11 +83,7 @@ class WebSocketConfig(ReadConfig, frozen=True, kw_only=True):
     def check(self) -> None:
         """The URL must be a whole one, the pointers pointers."""
         full = self.filled()
-        if full.url is None:
-            raise InputError(
-                "config.url", None, "a source of type 'websocket' needs it, or a preset", "Give one of them"
-            )
-        check_url(full.url, "config.url", schemes=("ws", "wss"), example="wss://example.org/stream")
+        check_preset_url(full.url, "websocket", schemes=("ws", "wss"), example="wss://example.org/stream")
         for field in ("items", "id", "time", "title", "link", "cursor"):
             check_pointer(f"config.{field}", getattr(self, field))
         for field in ("only", "skip"):
