@@ -268,3 +268,14 @@ def test_what_comes_while_the_newest_rows_are_read_again_is_on_top_of_them() -> 
     state.take([an_event(8)])
     state.draw()
     assert [event.stream_seq for event in state.rows] == [8, 7, 6, 5]
+
+
+def test_a_moment_that_is_looked_at_before_all_is_read_stays() -> None:
+    """What is stored may be read after somebody chose a moment: its rows stand still all the same."""
+    state = StreamState(a_stream())
+    state.hold(1000.0, [an_event(2), an_event(1)])
+    state.start(3, [an_event(3), an_event(2), an_event(1)])
+    assert ([event.stream_seq for event in state.rows], state.moment, state.total) == ([2, 1], 1000.0, 3)
+    state.take([an_event(4)])
+    state.release([an_event(3), an_event(2), an_event(1)])
+    assert [event.stream_seq for event in state.rows] == [4, 3, 2, 1]

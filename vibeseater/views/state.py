@@ -189,7 +189,11 @@ class StreamState(param.Parameterized):
         for bucket in buckets:
             self._count(source_key(bucket.source_id), bucket.start.timestamp(), bucket.count)
         self.plot.start(rows, buckets, self._plotted_to)
-        self.show(rows, found, words)
+        if self.moment is None:
+            self.show(rows, found, words)
+        else:  # somebody looks at a moment already, whose rows stand still
+            self.searched(found, words)
+            self.param.update(total=max(self.position, self._totalled_to), **self._last_event(time.time()))
 
     # What comes in
 
