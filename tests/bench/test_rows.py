@@ -44,6 +44,7 @@ async def test_a_row_tells_its_figure_its_bound_and_whether_it_is_met(
     assert {name for name, _ in steps} == {names[0]}
 
 
+@pytest.mark.slow
 async def test_what_it_made_is_gone(settings: Settings) -> None:
     """Its database is dropped, also when a row fails; the one that it was lent is as it was."""
     connection = await asyncpg.connect(settings.database_url)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.servers import eventually
 from vibeseater import Stream, VibeSeater
 
 ROW = "[data-event-id]"
@@ -25,14 +26,23 @@ async def positions(view: Any) -> list[int]:
 
 
 async def top_row(view: Any) -> list[float]:
-    """The position of the row at the table's upper edge, and how far it stands from it, in pixels."""
-    told = await view.page.locator("[role=rowgroup]").evaluate(
-        """body => {
-          const top = body.getBoundingClientRect().top + 8
-          const row = [...body.querySelectorAll(".row")].find((one) => one.getBoundingClientRect().bottom > top)
-          return [Number(row.dataset.seq), Math.round(row.getBoundingClientRect().top - top)]
-        }"""
-    )
+    """The position of the row at the table's upper edge, and how far it stands from it, in pixels.
+
+    Waits until there is one: older rows are fetched as one scrolls.
+    """
+    told: list[float] = []
+
+    async def stands() -> bool:
+        told[:] = await view.page.locator("[role=rowgroup]").evaluate(
+            """body => {
+              const top = body.getBoundingClientRect().top + 8
+              const row = [...body.querySelectorAll(".row")].find((one) => one.getBoundingClientRect().bottom > top)
+              return row ? [Number(row.dataset.seq), Math.round(row.getBoundingClientRect().top - top)] : []
+            }"""
+        )
+        return bool(told)
+
+    await eventually(stands)
     return list(told)
 
 

@@ -20,7 +20,7 @@ LOOKS = [
     pytest.param("light", DESKTOP, id="light-desktop"),
     pytest.param("dark", DESKTOP, id="dark-desktop", marks=pytest.mark.slow),
     pytest.param("light", PHONE, id="light-phone", marks=pytest.mark.slow),
-    pytest.param("dark", PHONE, id="dark-phone"),
+    pytest.param("dark", PHONE, id="dark-phone", marks=pytest.mark.slow),
 ]
 RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
 

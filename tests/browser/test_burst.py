@@ -58,6 +58,7 @@ async def _burst(seater: VibeSeater, stream: Any, rate: int, seconds: float) -> 
     return made
 
 
+@pytest.mark.slow
 async def test_a_thousand_in_a_second_are_drawn_calmly_and_counted_exactly(
     served: str, beside: VibeSeater, open_page: Open
 ) -> None:
@@ -92,6 +93,7 @@ async def _longer(view: Any, before: list[int]) -> bool:
     return len(await positions(view)) > len(before)
 
 
+@pytest.mark.slow
 async def test_a_reader_is_told_the_exact_number_and_nothing_moves(
     served: str, beside: VibeSeater, open_page: Open
 ) -> None:

@@ -79,6 +79,7 @@ async def lab(tmp_path: Path, module_database_url: str, module_redis_url: str) -
         await process.wait()
 
 
+@pytest.mark.slow
 async def test_a_cell_shows_the_live_view(
     lab: tuple[str, Path], beside: VibeSeater, open_page: Callable[..., Any]
 ) -> None:

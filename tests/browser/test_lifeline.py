@@ -45,6 +45,7 @@ async def _opened(open_page: Open, address: str, rows: int) -> Any:
     return view
 
 
+@pytest.mark.slow
 async def test_a_cut_connection_comes_back_and_the_reader_stays(
     served: str, beside: VibeSeater, open_page: Open
 ) -> None:

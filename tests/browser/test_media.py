@@ -55,6 +55,7 @@ async def _cursor(view: Any, at: float) -> bool:
     return any(visible and abs(location - at) < 1.5 for visible, location in seen)
 
 
+@pytest.mark.slow
 async def test_sound_events_cursor_and_rows_share_one_clock(
     served: str, beside: VibeSeater, open_page: Open, sound: str
 ) -> None:

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.browser.plotting import column, counts, place, seen
 from tests.servers import eventually
 from vibeseater import Stream, VibeSeater
@@ -70,6 +72,7 @@ async def _dotted(view: Any, event: str) -> bool:
     return event in await column(view.page, "id")
 
 
+@pytest.mark.slow
 async def test_every_look_shows_the_same_and_what_is_told_is_text(
     served: str, beside: VibeSeater, open_page: Open
 ) -> None:
@@ -137,6 +140,7 @@ async def test_a_press_in_the_plot_shows_the_rows_of_that_moment_until_one_retur
     assert await view.page.get_by_role("button", name="Back to now").count() == 0
 
 
+@pytest.mark.slow
 async def test_a_stroke_over_the_plot_looks_closer_and_stands_still(
     served: str, beside: VibeSeater, open_page: Open
 ) -> None:
@@ -174,6 +178,7 @@ async def _figure(view: Any, key: str, text: str) -> bool:
     return bool(await view.figure(key) == text)
 
 
+@pytest.mark.slow
 async def test_the_plot_is_sent_little_each_second(served: str, beside: VibeSeater, open_page: Open) -> None:
     """With an event a second: new rows and patches, never all of it, whatever the span."""
     stream = await beside.streams.create_stream("Small")

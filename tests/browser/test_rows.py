@@ -6,10 +6,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from tests.servers import eventually
 from vibeseater import VibeSeater
 
 
+@pytest.mark.slow
 async def test_a_renamed_source_leaves_the_reader_where_he_is(
     served: str, beside: VibeSeater, open_page: Callable[..., Any]
 ) -> None:
@@ -28,6 +31,7 @@ async def test_a_renamed_source_leaves_the_reader_where_he_is(
     assert await row.locator(".detail").count() == 1, "what was opened stays open"
 
 
+@pytest.mark.slow
 async def test_what_happened_long_ago_is_told_by_its_date(
     served: str, beside: VibeSeater, open_page: Callable[..., Any]
 ) -> None:
@@ -54,6 +58,7 @@ async def test_the_badge_agrees_with_the_controls(
     await view.page.locator(".badge[data-state=STOPPED]").wait_for()
 
 
+@pytest.mark.slow
 async def test_the_tile_and_the_chip_tell_the_same(
     served: str, beside: VibeSeater, open_page: Callable[..., Any]
 ) -> None:

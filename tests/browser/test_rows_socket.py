@@ -87,6 +87,7 @@ async def test_rows_come_over_the_connection_of_their_own(
     assert await eventually(lambda: _is(opened, list(range(65, 0, -1))))
 
 
+@pytest.mark.slow
 async def test_without_it_rows_come_from_the_session(
     address: str, beside: VibeSeater, open_page: Callable[..., Any]
 ) -> None:
@@ -101,6 +102,7 @@ async def test_without_it_rows_come_from_the_session(
     assert await eventually(lambda: _is(opened, list(range(32, 0, -1))))
 
 
+@pytest.mark.slow
 async def test_a_connection_that_breaks_loses_no_row(
     address: str, beside: VibeSeater, open_page: Callable[..., Any]
 ) -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from playwright.async_api import expect
 
 from tests.servers import eventually
@@ -44,6 +45,7 @@ async def _told(view: Any, text: str) -> None:
     await expect(view.page.locator(".filters .found")).to_have_text(text)
 
 
+@pytest.mark.slow
 async def test_a_search_is_marked_counted_live_and_in_the_address(
     served: str, beside: VibeSeater, open_page: Open
 ) -> None:
@@ -94,6 +96,7 @@ async def test_a_search_is_marked_counted_live_and_in_the_address(
     assert await page.evaluate("window.hacked") is None
 
 
+@pytest.mark.slow
 async def test_several_sources_types_and_a_bad_path(served: str, beside: VibeSeater, open_page: Open) -> None:
     stream = await _stream(beside, "Filtered")
     view = await open_page(f"{served}/stream?id={stream.slug}")

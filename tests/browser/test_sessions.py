@@ -61,6 +61,7 @@ def _alive() -> list[StreamSession]:
     return [thing for thing in gc.get_objects() if type(thing) is StreamSession]
 
 
+@pytest.mark.slow
 async def test_closed_pages_leave_nothing(served_here: tuple[str, VibeSeater], open_page: Callable[..., Any]) -> None:
     address, seater = served_here
     stream = await seater.streams.create_stream("Visited")

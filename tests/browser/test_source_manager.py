@@ -44,7 +44,9 @@ async def _texts(locator: Any) -> list[str]:
     return [text.strip() for text in await locator.all_inner_texts()]
 
 
-@pytest.mark.parametrize("look", ["light", pytest.param("dark", marks=pytest.mark.slow), "phone"])
+@pytest.mark.parametrize(
+    "look", ["light", pytest.param("dark", marks=pytest.mark.slow), pytest.param("phone", marks=pytest.mark.slow)]
+)
 async def test_a_page_s_feed_is_found_added_paused_and_removed(
     served: str, beside: VibeSeater, open_page: Open, server: LocalServer, look: str
 ) -> None:
@@ -112,6 +114,7 @@ async def _starts(awaitable: Any, expected: str) -> bool:
     return bool((await awaitable).startswith(expected))
 
 
+@pytest.mark.slow
 async def test_a_failing_source_says_why_and_is_mended(
     served: str, beside: VibeSeater, open_page: Open, server: LocalServer
 ) -> None:
@@ -145,6 +148,7 @@ async def test_a_failing_source_says_why_and_is_mended(
     await beside.streaming.stop_stream(stream)
 
 
+@pytest.mark.slow
 async def test_an_address_that_leads_nowhere_says_so(
     served: str, beside: VibeSeater, open_page: Open, server: LocalServer
 ) -> None:
@@ -165,6 +169,7 @@ async def test_an_address_that_leads_nowhere_says_so(
     assert await beside.sources.list_sources(stream) == []
 
 
+@pytest.mark.slow
 async def test_a_new_stream_reads_what_stands_at_its_address(
     served: str, beside: VibeSeater, open_page: Open, server: LocalServer
 ) -> None:

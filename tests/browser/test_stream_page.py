@@ -56,6 +56,7 @@ async def _is(awaitable: Any, expected: Any) -> bool:
     return bool(await awaitable == expected)
 
 
+@pytest.mark.slow
 async def test_the_way_from_create_event_to_the_document_is_short(
     served: str, beside: VibeSeater, open_page: Open
 ) -> None:
@@ -207,6 +208,7 @@ async def test_two_pages_see_the_same_and_a_reload_shows_it_again(
     assert await one.ids() == await two.ids()
 
 
+@pytest.mark.slow
 async def test_a_burst_of_200_a_second_is_drawn_and_counted(served: str, beside: VibeSeater, open_page: Open) -> None:
     stream = await beside.streams.create_stream("Burst")
     view = await open_page(f"{served}/stream?id={stream.id}")
@@ -270,7 +272,7 @@ async def test_an_address_that_leads_nowhere_says_what_to_do(served: str, open_p
     await view.page.get_by_role("heading", name="Streams").wait_for()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 async def test_it_fits_a_phone(served: str, beside: VibeSeater, open_page: Open, scheme: str) -> None:
     stream = await beside.streams.create_stream(f"A stream with quite a long title, to be read on a phone ({scheme})")
     for number in range(5):

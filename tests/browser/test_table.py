@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.browser.reading import ROW, fill, positions, scroll_to, top_row
 from tests.servers import eventually
 from vibeseater import VibeSeater
@@ -28,6 +30,7 @@ async def _at_least(view: Any, count: int) -> bool:
     return len(await positions(view)) >= count
 
 
+@pytest.mark.slow
 async def test_one_scrolls_to_the_first_event_and_back_to_the_newest(
     served: str, beside: VibeSeater, open_page: Open
 ) -> None:
@@ -76,6 +79,7 @@ async def _newest(view: Any, position: int) -> bool:
     return (await positions(view))[0] == position
 
 
+@pytest.mark.slow
 async def test_pages_that_are_read_move_nothing(served: str, beside: VibeSeater, open_page: Open) -> None:
     stream = await beside.streams.create_stream("Steady pages")
     await fill(beside, stream, 900)
