@@ -12,7 +12,7 @@ from tests.faults.conftest import Detour, Place
 from tests.servers import eventually
 from vibeseater.errors import InputError, ServerError, UnreachableError
 from vibeseater.models import Event
-from vibeseater.store import committer, writer
+from vibeseater.store import committer, gathering
 
 
 def create(
@@ -179,7 +179,7 @@ async def test_a_long_queue_is_given_up_at_its_own_time(
     straight: vibeseater.VibeSeater, detour: Detour, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Many groups wait while PostgreSQL is away: everyone is answered after his own patience, not one after another."""
-    monkeypatch.setattr(writer, "MAX_GROUP", 5)
+    monkeypatch.setattr(gathering, "MAX_GROUP", 5)
     monkeypatch.setenv("VIBESEATER_FAILOVER_TIMEOUT", "1")
     async with vibeseater.connect(detour.database_url, detour.redis_url) as seater:
         await warm(seater, place)
@@ -205,7 +205,7 @@ async def test_a_failure_of_the_writers_own_strands_nobody(
     """An error that nobody foresaw is told to those whom it struck, and the others are served."""
     await warm(straight, place)
     commit_group = committer.commit_group
-    monkeypatch.setattr(writer, "MAX_GROUP", 2)
+    monkeypatch.setattr(gathering, "MAX_GROUP", 2)
 
     async def failing(connection: Any, drafts: Any) -> Any:
         if any(b"bad" in draft.content for draft in drafts):

@@ -15,7 +15,7 @@ from tests.servers import eventually
 from vibeseater import VibeSeater, telemetry
 from vibeseater.errors import BusyError, ClosedError, NotFoundError, ServerError
 from vibeseater.models import Event, Stream
-from vibeseater.store import writer
+from vibeseater.store import gathering
 
 
 @pytest.fixture
@@ -90,8 +90,8 @@ async def test_groups_are_bounded_in_number_and_size(seater: VibeSeater, stream:
     await asyncio.gather(first, *tasks)
     assert [task.result().stream_seq for task in tasks] == list(range(2, 2542))
     await eventually(lambda: sum(commits) == 2541)
-    assert max(commits) == writer.MAX_GROUP
-    assert all(count <= writer.MAX_GROUP_BYTES // 250_000 + 1 for count in commits[4:])
+    assert max(commits) == gathering.MAX_GROUP
+    assert all(count <= gathering.MAX_GROUP_BYTES // 250_000 + 1 for count in commits[4:])
 
 
 async def test_a_bad_event_harms_no_companion(seater: VibeSeater, stream: Stream, commits: list[int]) -> None:
@@ -145,7 +145,7 @@ async def test_a_busy_stream_does_not_hold_up_another(seater: VibeSeater, stream
         await queued(seater, 5001)
     await late
     stored_before = sum(task.done() for task in busy)
-    assert stored_before <= writer.MAX_GROUP
+    assert stored_before <= gathering.MAX_GROUP
     assert [event.stream_seq for event in await asyncio.gather(first, *busy)] == list(range(1, 5002))
 
 
@@ -203,7 +203,7 @@ async def test_the_queue_is_bounded_in_number(
     seater: VibeSeater, stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Callers beyond the bound wait at the door, also those who give up there; then all of the others are stored."""
-    monkeypatch.setattr(writer, "MAX_QUEUED", 10)
+    monkeypatch.setattr(gathering, "MAX_QUEUED", 10)
     async with held_up(seater, stream):
         first = await first_in_commit(seater, stream)
         tasks = [create(seater, stream, number) for number in range(100)]
@@ -222,17 +222,34 @@ async def test_callers_at_the_door_keep_their_order(
     seater: VibeSeater, stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many wait at the door, they are let in as there is room, and stored in the order in which they came."""
-    monkeypatch.setattr(writer, "MAX_QUEUED", 10)
+    monkeypatch.setattr(gathering, "MAX_QUEUED", 10)
     tasks = [create(seater, stream, number) for number in range(500)]
     assert [event.stream_seq for event in await asyncio.gather(*tasks)] == list(range(1, 501))
-    assert seater.events._writer._entering == 0
+    assert seater.events._writer._gathering._entering == 0
+
+
+async def test_streams_take_turns_at_the_door_too(
+    seater: VibeSeater, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One caller of another stream doesn't wait for all that stand at the door for a busy one."""
+    monkeypatch.setattr(gathering, "MAX_QUEUED", 10)
+    quiet = await seater.streams.create_stream(title="Quiet")
+    async with held_up(seater, stream):
+        first = await first_in_commit(seater, stream)
+        busy = [create(seater, stream, number) for number in range(500)]
+        await queued(seater, 10)
+        alone = create(seater, quiet)
+    before: list[int] = []
+    alone.add_done_callback(lambda _: before.append(sum(task.done() for task in busy)))
+    await asyncio.gather(first, alone, *busy)
+    assert before[0] < 250
 
 
 async def test_the_queue_is_bounded_in_bytes(
     seater: VibeSeater, stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A few large events fill the queue as many small ones do."""
-    monkeypatch.setattr(writer, "MAX_QUEUED_BYTES", 1_000_000)
+    monkeypatch.setattr(gathering, "MAX_QUEUED_BYTES", 1_000_000)
     async with held_up(seater, stream):
         first = await first_in_commit(seater, stream)
         tasks = [create(seater, stream, content={"text": "x" * 200_000}) for _ in range(30)]
@@ -245,7 +262,7 @@ async def test_closing_stores_what_is_queued(
     database_url: str, redis_url: str, seater: VibeSeater, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`close()` waits for the commits of what was taken; who waits at the door then is refused, and knows it."""
-    monkeypatch.setattr(writer, "MAX_QUEUED", 20)
+    monkeypatch.setattr(gathering, "MAX_QUEUED", 20)
     stream = await seater.streams.create_stream(title="A")
     other = await vibeseater.connect(database_url, redis_url)
     await other.events.create_event(**item(stream))

@@ -1,8 +1,7 @@
 """Group commit: concurrent events share one statement and one commit; an event alone waits for nobody.
 
 While a commit is under way, what comes meanwhile gathers, and goes together in the next one: no timer, and no waiting
-for company. Streams take turns, so that a busy one can't hold up the others, and one whose counter somebody else holds
-waits on a connection of its own. The queue is bounded: callers wait at its door.
+for company. A stream whose counter somebody else holds waits on a connection of its own.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
@@ -26,6 +24,7 @@ from vibeseater.settings import Settings
 from vibeseater.store.backend import longest_lock
 from vibeseater.store.commit import Commit, Outcome
 from vibeseater.store.committer import Committer, not_stored
+from vibeseater.store.gathering import Gathering, Waiting
 from vibeseater.store.insertion import OneInsert, insert_prepared
 
 __all__ = ["OnCommit", "Writer"]
@@ -34,11 +33,6 @@ _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-MAX_GROUP = 1000
-MAX_GROUP_BYTES = 4 << 20
-MAX_QUEUED_BYTES = 64 << 20
-MAX_QUEUED = 20_000
-
 OnCommit = Callable[[Sequence[tuple[EventDraft, Event]]], None]
 """Called right after a commit with what it stored, in order of positions, before the callers go on."""
 
@@ -46,16 +40,10 @@ _LOCK_SECONDS = 0.5  # that a group of several streams waits for others' locks
 _MOST_ASIDE = 4
 
 
-class _Waiting(NamedTuple):
-    draft: EventDraft
-    outcome: asyncio.Future[Event]
-    deadline: float  # until then (by the loop's clock) it outlasts PostgreSQL's absence
-
-
 class _Alone(NamedTuple):
     """An event that was sent to PostgreSQL by itself, and when."""
 
-    waiting: _Waiting
+    waiting: Waiting
     started: float
 
 
@@ -65,11 +53,6 @@ class Writer:
     def __init__(self, settings: Settings, on_commit: OnCommit) -> None:
         self._settings = settings
         self._on_commit = on_commit
-        self._queues: dict[UUID, deque[_Waiting]] = {}  # by stream; in the order of their turns
-        self._queued = 0
-        self._queued_bytes = 0
-        self._at_door: deque[asyncio.Future[None]] = deque()
-        self._entering = 0  # were let in and did not run yet
         self._committer = Committer(settings, lock_seconds=_LOCK_SECONDS, patient=False)
         self._aside: dict[UUID, asyncio.Task[None]] = {}  # by stream: those whose counters others hold
         self._drain: asyncio.Task[None] | None = None
@@ -77,6 +60,7 @@ class Writer:
         self._idle: asyncio.Future[None] | None = None  # what `close` waits for
         self._closed = False
         self._loop = asyncio.get_running_loop()
+        self._gathering = Gathering(self._loop)
 
     async def write(self, draft: EventDraft) -> Event:
         """Store one event; returns once it is durable. Cancelled before its commit began, it is not stored.
@@ -92,20 +76,18 @@ class Writer:
                 "This VibeSeater was connected in another event loop; the event was not stored. "
                 "Call `await vibeseater.connect()` in this one."
             )
-        if not self._closed and (self._at_door or self._is_full()):
-            await self._wait_at_door()
+        if self._gathering.crowded:
+            await self._gathering.wait_at_door(draft.stream_id)
         if self._closed:
             raise ClosedError("This VibeSeater is closed; the event was not stored. Connect again.")
         outcome: asyncio.Future[Event] = self._loop.create_future()
-        waiting = _Waiting(draft, outcome, self._loop.time() + self._settings.failover_timeout)
+        waiting = Waiting(draft, outcome, self._loop.time() + self._settings.failover_timeout)
         prepared = self._committer.prepared
         idle = self._drain is None and self._alone is None
         if idle and prepared is not None and draft.external_id is None and draft.stream_id not in self._aside:
             self._begin_alone(waiting, prepared)
             return await outcome
-        self._queues.setdefault(draft.stream_id, deque()).append(waiting)
-        self._queued += 1
-        self._queued_bytes += draft.size
+        self._gathering.add(waiting)
         if idle:
             self._start_draining()
         return await outcome
@@ -113,42 +95,18 @@ class Writer:
     @property
     def queued(self) -> int:
         """Events that wait for a commit."""
-        return self._queued
+        return len(self._gathering)
 
     async def close(self) -> None:
         """Store what is queued, then let go of the connection."""
         self._closed = True
-        self._open_door()
+        self._gathering.close()
         while self._drain is not None or self._alone is not None or self._aside:
             self._idle = self._loop.create_future()
             await self._idle
         await self._committer.close()
 
-    def _is_full(self) -> bool:
-        return self._queued + self._entering >= MAX_QUEUED or self._queued_bytes >= MAX_QUEUED_BYTES
-
-    async def _wait_at_door(self) -> None:
-        turn: asyncio.Future[None] = self._loop.create_future()
-        self._at_door.append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.cancelled():  # it stays among the others until it is passed over
-                raise
-            self._entering -= 1  # it had its place already: the next one takes it
-            self._open_door()
-            raise
-        self._entering -= 1
-
-    def _open_door(self) -> None:
-        """Let in as many as there is room for, in the order they came; all of them at the end."""
-        while self._at_door and (self._closed or not self._is_full()):
-            turn = self._at_door.popleft()
-            if not turn.done():
-                self._entering += 1
-                turn.set_result(None)
-
-    def _begin_alone(self, waiting: _Waiting, prepared: OneInsert) -> None:
+    def _begin_alone(self, waiting: Waiting, prepared: OneInsert) -> None:
         self._alone = _Alone(waiting, perf_counter())
         task = _at_once(insert_prepared(prepared, waiting.draft, self._settings.connect_timeout), self._loop)
         task.add_done_callback(self._alone_done)
@@ -174,7 +132,7 @@ class Writer:
             ("vibeseater", "writer", "committed"), {"count": 1, "duration": perf_counter() - alone.started}
         )
         self._on_commit([(waiting.draft, event)])
-        if self._queues:
+        if self._gathering:
             self._start_draining()
         else:
             self._tell_idle()
@@ -190,51 +148,18 @@ class Writer:
         try:
             if alone is not None:
                 await self._commit([alone.waiting], error)
-            while group := self._take_group():
+            while group := self._gathering.take_group(self._aside):
                 await self._commit(group)
         finally:
             self._drain = None
             self._tell_idle()
 
-    def _take_group(self) -> list[_Waiting]:
-        """The next group: from each stream in turn, until it is full or nothing waits."""
-        group: list[_Waiting] = []
-        size = 0
-        while len(group) < MAX_GROUP and size < MAX_GROUP_BYTES:
-            ready = [stream_id for stream_id in self._queues if stream_id not in self._aside]
-            if not ready:
-                break
-            share = max(1, (MAX_GROUP - len(group)) // len(ready))
-            for stream_id in ready:
-                size += self._take_from(stream_id, share, MAX_GROUP_BYTES - size, group)
-                if len(group) >= MAX_GROUP or size >= MAX_GROUP_BYTES:
-                    break
-        self._open_door()
-        return group
-
-    def _take_from(self, stream_id: UUID, most: int, most_bytes: int, group: list[_Waiting]) -> int:
-        """Move the first that wait for a stream into the group; returns their size. What is left goes to the end."""
-        queue = self._queues.pop(stream_id)
-        size = 0
-        for _ in range(min(most, len(queue))):
-            waiting = queue.popleft()
-            self._queued -= 1
-            self._queued_bytes -= waiting.draft.size
-            if not waiting.outcome.done():  # else its caller was cancelled
-                group.append(waiting)
-                size += waiting.draft.size
-            if size >= most_bytes:
-                break
-        if queue:
-            self._queues[stream_id] = queue
-        return size
-
-    async def _commit(self, group: list[_Waiting], failure: BaseException | None = None) -> None:
+    async def _commit(self, group: list[Waiting], failure: BaseException | None = None) -> None:
         """Store a group and answer everyone in it; `failure` is what a first try ended with."""
         held = await self._store(self._committer, group, failure)
         if not held:
             return
-        shares: dict[UUID, list[_Waiting]] = {}
+        shares: dict[UUID, list[Waiting]] = {}
         for waiting in held:
             shares.setdefault(waiting.draft.stream_id, []).append(waiting)
         if len(shares) == 1:
@@ -243,31 +168,28 @@ class Writer:
         for share in shares.values():  # find whose counter it is that somebody holds: the others need not wait for it
             await self._commit(share)
 
-    async def _set_aside(self, stream_id: UUID, group: list[_Waiting]) -> None:
+    async def _set_aside(self, stream_id: UUID, group: list[Waiting]) -> None:
         """Let a stream whose counter others hold wait by itself. Where too many do, all wait for one of them."""
         while len(self._aside) >= _MOST_ASIDE:
             await asyncio.wait(tuple(self._aside.values()), return_when=asyncio.FIRST_COMPLETED)
         self._aside[stream_id] = asyncio.create_task(self._write_aside(stream_id, group), name="vibeseater-aside")
 
-    async def _write_aside(self, stream_id: UUID, group: list[_Waiting]) -> None:
+    async def _write_aside(self, stream_id: UUID, group: list[Waiting]) -> None:
         committer = Committer(self._settings, lock_seconds=longest_lock(self._settings), patient=True)
         try:
             while group:
                 await self._store(committer, group)
-                group = []
-                if stream_id in self._queues:
-                    self._take_from(stream_id, MAX_GROUP, MAX_GROUP_BYTES, group)
-                    self._open_door()
+                group = self._gathering.take_of(stream_id)
             await committer.close()
         finally:
             del self._aside[stream_id]
-            if self._queues and self._drain is None and self._alone is None:
+            if self._gathering and self._drain is None and self._alone is None:
                 self._start_draining()
             self._tell_idle()
 
     async def _store(
-        self, committer: Committer, group: list[_Waiting], failure: BaseException | None = None
-    ) -> list[_Waiting]:
+        self, committer: Committer, group: list[Waiting], failure: BaseException | None = None
+    ) -> list[Waiting]:
         """Store a group and answer everyone in it, but for those that it returns: others' locks are in their way."""
         started = perf_counter()
         found: dict[UUID, Event] = {}  # what was stored by a try whose answer was lost
@@ -286,7 +208,7 @@ class Writer:
         rest = [waiting for waiting in group if waiting.draft.id not in found] if found else group
         created = [(waiting.draft, found[waiting.draft.id]) for waiting in group if waiting.draft.id in found]
         _answer([waiting for waiting in group if waiting.draft.id in found], [event for _, event in created])
-        held: list[_Waiting] = []
+        held: list[Waiting] = []
         if isinstance(outcome, asyncpg.LockNotAvailableError):
             held = rest
         elif isinstance(outcome, asyncpg.PostgresError):
@@ -294,7 +216,9 @@ class Writer:
         elif isinstance(outcome, VibeSeaterError):
             _answer(rest, [outcome] * len(rest))
             if isinstance(outcome, UnreachableError):
-                self._give_up_queued()
+                # Those that waited as long in the queue need not wait for a try of their own.
+                overdue = self._gathering.take_overdue()
+                _answer(overdue, [not_stored(self._settings.failover_timeout)] * len(overdue))
         else:
             _answer(rest, outcome.outcomes)
             created += outcome.created
@@ -306,23 +230,7 @@ class Writer:
             self._on_commit(created)
         return held
 
-    def _give_up_queued(self) -> None:
-        """PostgreSQL stayed away: those that waited as long in the queue need not wait for a try of their own."""
-        now = self._loop.time()
-        for stream_id in list(self._queues):
-            queue = self._queues[stream_id]
-            while queue and queue[0].deadline < now:
-                waiting = queue.popleft()
-                self._queued -= 1
-                self._queued_bytes -= waiting.draft.size
-                _answer([waiting], [not_stored(self._settings.failover_timeout)])
-            if not queue:
-                del self._queues[stream_id]
-        self._open_door()
-
-    async def _refused(
-        self, committer: Committer, group: list[_Waiting], error: asyncpg.PostgresError
-    ) -> list[_Waiting]:
+    async def _refused(self, committer: Committer, group: list[Waiting], error: asyncpg.PostgresError) -> list[Waiting]:
         """PostgreSQL refused the statement, so nothing of it is stored: find whose fault it is, by halves."""
         if len(group) == 1 or isinstance(error, asyncpg.InsufficientResourcesError):
             _answer(
@@ -345,7 +253,7 @@ def _failed(error: BaseException) -> ServerError:
     return ServerError(f"The writer failed: {error!r}. What became of the event is not known.")
 
 
-def _answer(group: Sequence[_Waiting], outcomes: Sequence[Outcome | VibeSeaterError]) -> None:
+def _answer(group: Sequence[Waiting], outcomes: Sequence[Outcome | VibeSeaterError]) -> None:
     for waiting, outcome in zip(group, outcomes, strict=True):
         if waiting.outcome.done():
             continue
