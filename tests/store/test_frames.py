@@ -203,10 +203,30 @@ async def test_any_frame_becomes_events(seater: VibeSeater, stream: Stream, sour
     assert (await seater.events.list_events(stream, limit=1))[0].content == {"mag": 5.5}
 
 
+async def test_each_row_may_have_a_source_of_its_own(seater: VibeSeater, stream: Stream, source: Source) -> None:
+    """That of its value in a column; a value without a source is told with its row, and nothing is stored."""
+    other = await seater.sources.create_source(stream, name="Other")
+    frame = pd.DataFrame({"net": ["us", "ci", "us"], "mag": [1, 2, 3]})
+    how = {"event_type": "quake", "by": "net"}
+    assert await seater.events.from_dataframe(stream, frame, sources={"us": source, "ci": other.id}, **how) == 3
+    events = await seater.events.list_events(stream, order="oldest")
+    assert [event.source_id for event in events] == [source.id, other.id, source.id]
+    assert [event.source_seq for event in events] == [1, 1, 2]
+    assert events[1].content == {"net": "ci", "mag": 2}
+    with pytest.raises(InputError, match=r"^frame\.row\[1\]\.net='ci': of no source"):
+        await seater.events.from_dataframe(stream, frame, sources={"us": source}, **how)
+    with pytest.raises(InputError, match=r"^source="):
+        await seater.events.from_dataframe(stream, frame, source=source, sources={"us": source}, **how)
+    assert (await seater.streams.get_stream(stream)).stream_seq == 3
+
+
 @pytest.mark.parametrize(
     ("frame", "more", "message"),
     [
         ([1], {}, r"^frame="),
+        (pd.DataFrame({"a": [1]}), {"event_type": "x", "by": "b", "sources": {}}, r"^by='b': no such column"),
+        (pd.DataFrame({"a": [1]}), {"event_type": "x", "sources": {}}, r"^by=None: missing"),
+        (pd.DataFrame({"a": [1]}), {"event_type": "x", "by": "a"}, r"^sources=None: not a mapping"),
         (pd.DataFrame({"a": [1]}), {}, r"^event_type="),
         (pd.DataFrame({"a": [1]}), {"event_type": "x", "content": ["b"]}, r"^content='b': no such column"),
         (pd.DataFrame({"event_type": ["x"], "content": ["{"]}), {}, r"^frame\.row\[0\]\.content="),

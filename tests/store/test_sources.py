@@ -27,6 +27,21 @@ async def test_a_source_is_made_with_its_tie(seater: VibeSeater) -> None:
     assert await seater.sources.stream_ids(source) == [stream.id]
 
 
+async def test_a_source_that_may_exist_is_found_or_made(seater: VibeSeater) -> None:
+    """The stream's own, of that type and name, with the config that is given; also where several make it at once."""
+    streams = [await seater.streams.create_stream(title=f"S{number}") for number in range(2)]
+    how = {"type": "rss", "name": "BBC", "exist_ok": True}
+    config = {"url": "https://example.org/feed"}
+    made = await asyncio.gather(*(seater.sources.create_source(streams[0], config=config, **how) for _ in range(8)))
+    assert len({source.id for source in made}) == 1
+    config["url"] = "https://example.org/moved"
+    again = await seater.sources.create_source(streams[0], config=config, **how)
+    assert (again.id, again.config["url"]) == (made[0].id, "https://example.org/moved")
+    assert (await seater.sources.create_source(streams[1], config=config, **how)).id != again.id
+    assert (await seater.sources.create_source(streams[0], name="BBC", exist_ok=True)).type == "manual"
+    assert len(await seater.sources.list_sources(streams[0])) == 2
+
+
 async def test_streams_and_sources_are_many_to_many(seater: VibeSeater) -> None:
     """A source may feed several streams, and a stream have several sources, in the order they were attached."""
     streams = [await seater.streams.create_stream(title=f"S{number}") for number in range(2)]

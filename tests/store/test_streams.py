@@ -82,6 +82,14 @@ async def test_slugs_of_equal_titles_are_numbered(seater: VibeSeater) -> None:
     assert all(stream.slug.startswith("debate-") and len(stream.slug) < 30 for stream in more)
 
 
+async def test_a_stream_that_may_exist_is_found_or_made(seater: VibeSeater) -> None:
+    """By its slug, or that of its title; also where several make it at once."""
+    made = await asyncio.gather(*(seater.streams.create_stream(title="Again", exist_ok=True) for _ in range(8)))
+    assert len({stream.id for stream in made}) == 1
+    assert (await seater.streams.create_stream(title="Another", slug="again", exist_ok=True)).title == "Again"
+    assert (await seater.streams.create_stream(title="Again")).slug == "again-2"
+
+
 async def test_a_slug_may_be_given_once(seater: VibeSeater) -> None:
     """A slug of one's own is kept; taken by another, it is refused."""
     await seater.streams.create_stream(title="A", slug="mine-2026")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from vibeseater.store.columns import Columns, read_columns
 from vibeseater.store.counting import Clock
 from vibeseater.store.dataframe import COLUMNS, to_frame
 from vibeseater.store.flattening import flattened
-from vibeseater.store.from_frame import check_frame, rows_of
+from vibeseater.store.from_frame import check_frame, rows_of, sources_of
 from vibeseater.store.reads import EventReads
 from vibeseater.store.searching import filtered
 from vibeseater.store.statistics import EventStatistics
@@ -185,6 +185,8 @@ class EventFrames(EventReads, EventStatistics):
         frame: pd.DataFrame,
         *,
         source: Source | UUID | str | None = None,
+        sources: Mapping[Any, Source | UUID | str] | None = None,
+        by: str | None = None,
         event_type: str | None = None,
         content: Sequence[str] | None = None,
     ) -> int:
@@ -198,6 +200,8 @@ class EventFrames(EventReads, EventStatistics):
 
         Args:
             source: the source that they come from.
+            sources, by: or the source of each row: `sources` by the value of the column `by`, such as
+                `by="carrier", sources={"UA": united, "DL": delta}`.
             event_type: the type of all, where no column says so.
 
         Raises:
@@ -207,13 +211,20 @@ class EventFrames(EventReads, EventStatistics):
         stream_id = to_id("stream", stream)
         source_id = None if source is None else to_id("source", source)
         check_frame(frame)
+        each = sources is not None or by is not None
+        if each and source is not None:
+            raise InputError("source", source, "given beside sources", "Give one source, or sources and by")
+        of_rows = sources_of(frame, by, sources) if each else None
         created = 0
         for first in range(0, len(frame), _AT_ONCE):
             part = frame.iloc[first : first + _AT_ONCE]
             items = rows_of(part, event_type=event_type, content=content)
-            fixed = {"stream_id": stream_id, "source_id": source_id}
+            brought = [source_id] * len(part) if of_rows is None else of_rows[first : first + len(part)]
+            rows = [
+                {**item, "stream_id": stream_id, "source_id": one} for item, one in zip(items, brought, strict=True)
+            ]
             try:
-                created += await self._store_rows([{**item, **fixed} for item in items])
+                created += await self._store_rows(rows)
             except InputError as error:
                 field = error.field.removeprefix("items[")
                 number, _, rest = field.partition("]")

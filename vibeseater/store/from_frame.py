@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import msgspec
 
 from vibeseater.errors import InputError
+from vibeseater.inputs import to_id
 from vibeseater.store.dataframe import COLUMNS
 from vibeseater.store.flattening import nested
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["check_frame", "rows_of"]
+__all__ = ["check_frame", "rows_of", "sources_of"]
 
 _FIELDS = ("event_type", "occurred_at", "external_id", "metadata")
 
@@ -51,6 +53,26 @@ def rows_of(frame: pd.DataFrame, *, event_type: str | None, content: Sequence[st
             made = nested({name.removeprefix("content."): value for name, value in values.items()})
         rows.append({"event_type": event_type, **fields, "content": made})
     return rows
+
+
+def sources_of(frame: pd.DataFrame, by: str | None, sources: Mapping[Any, Any] | None) -> list[UUID]:
+    """The source of each row: that of its value in the column `by`.
+
+    Raises:
+        InputError: there is no such column, or no source of a value.
+    """
+    if by is None or by not in frame:
+        cure = f"Name a column: {', '.join(map(str, frame.columns))}"
+        raise InputError("by", by, "missing" if by is None else "no such column", cure)
+    if not isinstance(sources, Mapping):
+        raise InputError("sources", sources, "not a mapping", "Give sources by the values of the column")
+    ids = {value: to_id("source", source) for value, source in sources.items()}
+    found = [ids.get(value) for value in frame[by]]
+    if None in found:
+        row = found.index(None)
+        cure = f"Give `sources` one, or leave such rows out; it has {', '.join(map(str, ids))}"
+        raise InputError(f"frame.row[{row}].{by}", frame[by].iloc[row], "of no source", cure)
+    return [one for one in found if one is not None]
 
 
 def _content_columns(frame: pd.DataFrame, content: Sequence[str] | None) -> list[str]:

@@ -20,6 +20,14 @@ _COLUMNS = "id, type, name, config, created_at, updated_at, source_seq, last_eve
 
 _INSERT = f"INSERT INTO sources (id, type, name, config) VALUES ($1, $2, $3, $4) RETURNING {_COLUMNS}"
 
+# Of two who make the same source at once, the second finds the first one's.
+_TAKE_TURNS = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
+
+_NAMED = f"""
+SELECT {_COLUMNS} FROM sources JOIN stream_sources ON source_id = id
+WHERE stream_id = $1 AND type = $2 AND name = $3 ORDER BY attached_at, id LIMIT 1
+"""
+
 _ATTACH = "INSERT INTO stream_sources (stream_id, source_id) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 
 _OF_STREAM = f"""
@@ -52,8 +60,13 @@ class SourceStore:
         type: str = "manual",  # noqa: A002 - the field's name
         name: str,
         config: Mapping[str, Any] | None = None,
+        exist_ok: bool = False,
     ) -> Source:
         """Make a source, attached to `stream` where one is given.
+
+        Args:
+            exist_ok: where the stream has one of that type and name, return it, with `config` where one is given: a
+                notebook that is run again goes on with it.
 
         Raises:
             NotFoundError: no such stream, or no such type.
@@ -63,10 +76,17 @@ class SourceStore:
         encoded = self._encode_config(type, {} if config is None else config)
         attached = None if stream is None else await self._streams.get_stream(stream)
         async with self._pool.acquire() as connection, connection.transaction():
-            row = await connection.fetchrow(_INSERT, uuid7(), type, name, encoded)
-            assert row is not None
-            if attached is not None:
-                await _attach(connection, attached.id, row["id"])
+            row = None
+            if exist_ok and attached is not None:
+                await connection.execute(_TAKE_TURNS, f"source {attached.id} {type} {name}")
+                row = await connection.fetchrow(_NAMED, attached.id, type, name)
+                if row is not None and config is not None:
+                    row = await connection.fetchrow(_UPDATE, row["id"], name, encoded)
+            if row is None:
+                row = await connection.fetchrow(_INSERT, uuid7(), type, name, encoded)
+                assert row is not None
+                if attached is not None:
+                    await _attach(connection, attached.id, row["id"])
         return _source(row)
 
     async def get_source(self, source: Source | UUID | str) -> Source:

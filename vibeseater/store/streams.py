@@ -65,10 +65,12 @@ class StreamStore:
         slug: str | None = None,
         media_url: str | None = None,
         media_started_at: datetime | str | None = None,
+        exist_ok: bool = False,
     ) -> Stream:
         """Make a stream. Without a `slug` one is made from the title, numbered where it is taken.
 
         Args:
+            exist_ok: where there is one of that slug, return it as it is: a notebook that is run again goes on with it.
             media_url: a video or audio that runs with it: http(s), or a path of the server that shows it.
             media_started_at: the moment that the media begins with; that of the stream's first event by default.
 
@@ -84,6 +86,8 @@ class StreamStore:
             # After some tries the id's random end keeps it short and unique.
             name = wanted if number == 1 else f"{wanted}-{number if number < _TRIES else made.hex[-12:]}"
             row = await self._pool.fetchrow(_INSERT, made, name, title, url, started)
+            if row is None and exist_ok:
+                row = await self._pool.fetchrow(f"SELECT {_COLUMNS} FROM streams WHERE slug = $1", name)
             if row is not None:
                 return _stream(row)
             if slug is not None:
