@@ -32,6 +32,7 @@ STOREYS = (
     {"feeds", "pins", "sources"},
     {"alerts", "bookmarks", "streaming"},
     {"seater"},
+    {"operations"},
     {"doctor", "ingest", "magic", "probes", "views"},
     {"bench", "demo", "faults", "plugins", "server"},
     {"cli"},

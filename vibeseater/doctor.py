@@ -19,6 +19,7 @@ from vibeseater import embedded
 from vibeseater._version import __version__
 from vibeseater.broadcast.connection import RedisCluster, check_server, make_client
 from vibeseater.errors import VibeSeaterError
+from vibeseater.operations.problems import Problem
 from vibeseater.settings import Settings, without_secrets
 from vibeseater.store import migrate, search_index, timescale
 from vibeseater.store.pool import Connection
@@ -43,22 +44,6 @@ WHERE backend_xmin IS NOT NULL AND pid <> pg_backend_pid() AND backend_type = 'c
   AND xact_start < clock_timestamp() - $1::float8 * interval '1 second'
 ORDER BY xact_start LIMIT 1
 """
-
-
-class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that is wrong, and what to do about it.
-
-    Attributes:
-        about: `settings`, `postgres`, `redis` or `disk`.
-        severity: `error` (VibeSeater can't be used) or `warning` (it can, but not as well as it should).
-        message: what is wrong.
-        cure: what to do; empty where the message says it.
-    """
-
-    about: str
-    severity: str
-    message: str
-    cure: str = ""
 
 
 class ServerReport(msgspec.Struct, kw_only=True):

@@ -1,18 +1,23 @@
-"""The probes of a server: `/healthz` (this process is alive), `/readyz` (PostgreSQL and Redis answer). No pages."""
+"""The probes of a server: `/healthz` (alive), `/readyz` (PostgreSQL and Redis answer), `/metrics`. No pages."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tornado.web import RequestHandler
 
+from vibeseater.errors import VibeSeaterError
+from vibeseater.operations import CONTENT_TYPE, exposition, monitor_of
+from vibeseater.operations.sessions import sessions_of
+
 if TYPE_CHECKING:
     from vibeseater.seater import VibeSeater
 
-__all__ = ["ReadyHandler", "probe_routes"]
+__all__ = ["MetricsHandler", "ReadyHandler", "probe_routes"]
 
 _READY_SECONDS = 3.0  # how long `/readyz` waits for PostgreSQL and Redis
 
@@ -23,7 +28,11 @@ Connected = Callable[[], Awaitable["VibeSeater"]]
 
 def probe_routes(connected: Connected) -> list[tuple[str, type[RequestHandler], dict[str, Any]]]:
     """Tornado's routes. `connected` gives the process's VibeSeater, or raises where it can't be connected."""
-    return [(r"/healthz", _Health, {}), (r"/readyz", ReadyHandler, {"connected": connected})]
+    return [
+        (r"/healthz", _Health, {}),
+        (r"/readyz", ReadyHandler, {"connected": connected}),
+        (r"/metrics", MetricsHandler, {"connected": connected}),
+    ]
 
 
 class _Health(RequestHandler):
@@ -55,6 +64,26 @@ class ReadyHandler(RequestHandler):
 
     async def _ask(self, question: Callable[[VibeSeater], Awaitable[Any]]) -> None:
         await question(await self._connected())
+
+
+class MetricsHandler(RequestHandler):
+    """`/metrics`: the figures of all processes of this server, in Prometheus' text format."""
+
+    def initialize(self, connected: Connected) -> None:
+        self._connected = connected
+
+    async def get(self) -> None:
+        try:
+            monitor = monitor_of(await self._connected(), "panel")  # else it runs already
+        except VibeSeaterError as error:
+            self.set_status(503)
+            self.set_header("Content-Type", "text/plain; charset=utf-8")
+            self.write(f"{error}\n")
+            return
+        if monitor.sessions is tuple:
+            monitor.sessions = partial(sessions_of, self.application)
+        self.set_header("Content-Type", CONTENT_TYPE)
+        self.write(exposition(monitor))
 
 
 async def _answers(question: Awaitable[Any]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Generator, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from functools import partial
@@ -170,6 +170,11 @@ class VibeSeater:
             )
         self._closed = True
         await self._closing.aclose()
+
+    def before_closing(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Have something done when it is closed, before its parts are: for who uses them until then."""
+        self._check_open()
+        self._closing.push_async_callback(work)
 
     @property
     def closed(self) -> bool:

@@ -30,6 +30,10 @@ from tornado.web import RedirectHandler, RequestHandler
 
 from vibeseater.errors import InputError, ServerError, SettingsError
 from vibeseater.ingest import Ingest
+from vibeseater.operations import monitor_of
+from vibeseater.operations.sessions import sessions_of
+from vibeseater.operations.siblings import Board, Siblings
+from vibeseater.operations.snapshot import SessionFigure
 from vibeseater.probes import ReadyHandler, probe_routes
 
 # The pages' components name the scripts that /static serves: a process that did not import them would answer 404 for
@@ -137,6 +141,7 @@ async def serve(
     *,
     allow_origins: Sequence[str] = (),
     ready: Callable[[VibeSeater], Awaitable[None]] | None = None,
+    siblings: Siblings | None = None,
 ) -> None:
     """Serve all pages and supervise the ingestion of all live streams, until cancelled.
 
@@ -144,6 +149,7 @@ async def serve(
         bound: where to listen; closed at the end.
         allow_origins: `host:port` of further addresses under which the pages are opened (a reverse proxy's, say).
         ready: awaited once the pages are served; the server ends when it raises.
+        siblings: the server's other processes, if any.
 
     Raises:
         ServerError: PostgreSQL or Redis can't be used.
@@ -152,6 +158,7 @@ async def serve(
     try:
         seater = await runtime.shared_seater()
         web = _Web(seater, bound, allow_origins)
+        monitor_of(seater, "serve", siblings).sessions = web.sessions
         await seater.streaming.supervise()
         await seater.alerts.supervise()
         if ready is not None:
@@ -197,6 +204,10 @@ class _Web:
         self._server.start()
         self._http.add_sockets(bound.sockets)
 
+    def sessions(self) -> list[SessionFigure]:
+        """The pages that are open."""
+        return sessions_of(self._tornado)
+
     async def aclose(self) -> None:
         """Stop listening, end every session (so that its feeds are closed), and let the pages' hooks run."""
         # Two things have no public way in Bokeh: to close the websockets, and to end sessions before their time.
@@ -214,18 +225,19 @@ class _Web:
         await self._ingest.aclose()
 
 
-def serve_in_processes(number: int, work: Callable[[bool], None]) -> int:
+def serve_in_processes(number: int, work: Callable[[bool, Siblings], None]) -> int:
     """Run `work` in `number` forked processes until a signal ends them, or one can't start. Returns the exit code.
 
-    `work` is told whether its process is the first. Each process connects by itself: nothing that lives in an event
-    loop may exist before.
+    `work` is told whether its process is the first, and where it finds the others' figures. Each process connects by
+    itself: nothing that lives in an event loop may exist before.
 
     Raises:
         InputError: this system can't fork.
     """
     if not hasattr(os, "fork") or sys.platform == "darwin":  # macOS's frameworks don't survive a fork
         raise InputError("num-procs", number, "several processes need Linux", "Leave it out")
-    children: dict[int, float] = {}
+    children: dict[int, tuple[float, int]] = {}  # when each was made, and its place
+    board = Board(number)
     ended_by: list[int] = []
     code = 0
 
@@ -233,29 +245,31 @@ def serve_in_processes(number: int, work: Callable[[bool], None]) -> int:
         ended_by.append(signal_number)
         _signal_all(children)
 
-    def add(first: bool) -> None:
+    def add(place: int, first: bool) -> None:
         # A signal that comes while a child is being made waits until the child is known, so that it is ended too.
         signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
         try:
             if not ended_by:
-                children[_forked(lambda: work(first))] = time.monotonic()
+                child = _forked(lambda: work(first, Siblings(board, place)))
+                children[child] = (time.monotonic(), place)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
 
     for name in _ENDING:
         signal.signal(name, end)
     for index in range(number):
-        add(index == 0)
+        add(index, index == 0)
     while children:
         child, status = os.wait()
-        lived = time.monotonic() - children.pop(child)
+        begun, place = children.pop(child)
+        lived = time.monotonic() - begun
         if ended_by or code:
             continue
         if lived >= _SHORTEST_LIFE:
             _log.error(
                 "server process %d ended (%d); another takes its place", child, os.waitstatus_to_exitcode(status)
             )
-            add(first=False)
+            add(place, first=False)
         else:  # it can't start, and has said why
             code = 1
             _signal_all(children)

@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Protocol
 
 import msgspec
@@ -19,6 +21,7 @@ from vibeseater import telemetry
 from vibeseater.broadcast.incoming import Run, runs_of
 from vibeseater.broadcast.listener import Listener, OnMessage
 from vibeseater.errors import VibeSeaterError
+from vibeseater.models import FeedStats
 from vibeseater.topics import Topic
 
 __all__ = ["Hub", "Watcher"]
@@ -28,6 +31,8 @@ _log = logging.getLogger(__name__)
 CHECK_SECONDS = 1.0
 """How often counters are read and the link to Redis is looked at."""
 
+_RECEIVED = ("vibeseater", "hub", "received")
+
 ReadCounters = Callable[[Iterable[Topic]], Awaitable[dict[Topic, int]]]
 MakeListener = Callable[[OnMessage, Callable[[], None]], Listener]
 
@@ -36,6 +41,10 @@ class Watcher(Protocol):
     """What the Hub asks of a feed. The calls return at once and never raise."""
 
     tail: int
+
+    @property
+    def stats(self) -> FeedStats:
+        """Its figures so far."""
 
     def receive(self, run: Run) -> None:
         """A message came: events of one commit, in order, without a gap."""
@@ -61,6 +70,7 @@ class Hub:
         self._watchers: dict[Topic, list[Watcher]] = {}
         self._by_channel: dict[bytes, tuple[Topic, list[Watcher]]] = {}  # the same lists, as Redis names them
         self._hearers: dict[bytes, Callable[[bytes], None]] = {}  # of channels that carry no events
+        self._left: Counter[str] = Counter()  # what the watchers that left had done
         self._check_task: asyncio.Task[None] | None = None
         self._check_now = asyncio.Event()
         self.checked = True
@@ -74,6 +84,18 @@ class Hub:
     def watching(self) -> dict[Topic, int]:
         """How many feeds watch each topic."""
         return {topic: len(watchers) for topic, watchers in self._watchers.items()}
+
+    def watchers(self) -> Iterator[tuple[Topic, Watcher]]:
+        """Who watches what."""
+        return ((topic, watcher) for topic, watchers in self._watchers.items() for watcher in watchers)
+
+    def totals(self) -> Counter[str]:
+        """The figures of all feeds there ever were, added up; `FeedStats` says what they mean."""
+        found = Counter(self._left)
+        for _, watcher in self.watchers():
+            found.update(dict(watcher.stats))
+        del found["lag"]
+        return found
 
     async def watch(self, topic: Topic, watcher: Watcher) -> None:
         """Hand a topic's messages to the watcher from now on; returns when Redis has confirmed, or is away."""
@@ -90,6 +112,7 @@ class Hub:
         watchers = self._watchers.get(topic, [])
         if watcher in watchers:
             watchers.remove(watcher)
+            self._left.update(dict(watcher.stats))
             if not watchers:
                 del self._watchers[topic], self._by_channel[str(topic).encode()]
                 await self._listener.unsubscribe(str(topic))
@@ -155,6 +178,9 @@ class Hub:
         for run in runs:
             for watcher in watchers:
                 watcher.receive(run)
+        if runs and topic.kind != "replay" and telemetry.attached(_RECEIVED):
+            took = time.time() - runs[0].events[0].inserted_at.timestamp()
+            telemetry.execute(_RECEIVED, {"count": sum(len(run.events) for run in runs), "duration": took})
 
     async def _check(self) -> None:
         """Once a second: counters from PostgreSQL, a look at the link to Redis."""

@@ -102,7 +102,9 @@ class Lane:
             if telemetry.attached(_PUBLISHED):
                 size = sum(len(message) for _, message in batch)
                 telemetry.execute(
-                    _PUBLISHED, {"count": len(batch), "bytes": size, "duration": perf_counter() - started}
+                    _PUBLISHED,
+                    {"count": len(batch), "bytes": size, "duration": perf_counter() - started},
+                    {"batch": batch},
                 )
 
 

@@ -31,6 +31,7 @@ class Publisher:
         self._client = client
         self._settings = settings
         self._lanes: dict[str, Lane] = {}  # by node of a cluster; "" for a single server
+        self.events = 0  # that were handed over, since the beginning
 
     @property
     def queued(self) -> int:
@@ -39,6 +40,7 @@ class Publisher:
 
     def publish(self, created: Sequence[tuple[EventDraft, Event]]) -> None:
         """Queue the messages of one commit. Returns at once."""
+        self.events += len(created)
         for topic, message in frames_of(created):
             self._lane(topic).put(topic, message)
 

@@ -13,6 +13,7 @@ from vibeseater.cli.output import line
 from vibeseater.cli.session import run
 
 if TYPE_CHECKING:
+    from vibeseater.operations.siblings import Siblings
     from vibeseater.seater import VibeSeater
 
 __all__ = ["serve"]
@@ -46,7 +47,7 @@ def serve(port: int, address: str, origins: Sequence[str], num_procs: int, no_br
 
     bound = bind(port, address)
 
-    def serve_here(first: bool) -> None:
+    def serve_here(first: bool, siblings: Siblings | None = None) -> None:
         async def ready(_seater: VibeSeater) -> None:
             if first:
                 line(f"VibeSeater serves {bound.url}  (Ctrl-C ends)")
@@ -54,7 +55,7 @@ def serve(port: int, address: str, origins: Sequence[str], num_procs: int, no_br
                     open_browser(bound.url)
 
         async def work() -> None:
-            await served(bound, allow_origins=origins, ready=ready)
+            await served(bound, allow_origins=origins, ready=ready, siblings=siblings)
 
         run(work, endless=True)
 

@@ -14,6 +14,7 @@ import logging
 import random
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 
 from vibeseater import telemetry
 from vibeseater.broadcast.hub import Hub
@@ -86,6 +87,11 @@ class LiveFeed(Feed):
         """Its figures so far."""
         self._stats.lag = max(0, self._counter - self.position)
         return self._stats
+
+    @property
+    def oldest_waiting(self) -> datetime | None:
+        """When the event was stored that waits longest for the consumer; None where none waits here."""
+        return self._buffer[0].events[0].inserted_at if self._buffer else None
 
     @property
     def all_is_read(self) -> bool:

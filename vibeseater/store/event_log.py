@@ -164,7 +164,13 @@ class EventLog(EventFrames):
         """
         if not drafts:
             return 0
+        started = perf_counter()
         commit = await write_batch(self._pool, Drafts(made=drafts), within, seconds=math.inf, gone_is_fine=True)
+        telemetry.execute(
+            ("vibeseater", "events", "batch_created"),
+            {"count": len(commit.created), "duration": perf_counter() - started},
+            {"requested": len(drafts), "broadcast": True},
+        )
         if commit.created:
             await self._publisher.publish_paced(commit.created)
         return len(commit.created)
@@ -203,6 +209,11 @@ class EventLog(EventFrames):
 
     async def _store_rows(self, items: list[dict[str, Any]]) -> int:
         return (await self.create_events_batch(items)).created
+
+    @property
+    def queued(self) -> int:
+        """Events that wait for a commit."""
+        return self._writer.queued
 
     async def close(self) -> None:
         """Store what is under way, then stop."""

@@ -1,0 +1,55 @@
+"""The newest lines of this process's log, for who looks on. It owns one handler of the root logger."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+
+from vibeseater.operations.snapshot import LogLine
+
+__all__ = ["LogTail", "log_tail"]
+
+_MOST = 60
+_LONGEST = 500
+
+
+class LogTail(logging.Handler):
+    """Keeps the last lines, from INFO on; of others' loggers from WARNING on."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.lines: deque[LogLine] = deque(maxlen=_MOST)
+        self._users = 0
+
+    def begin(self) -> None:
+        """Listen."""
+        self._users += 1
+        if self._users == 1:
+            logging.getLogger().addHandler(self)
+
+    def end(self) -> None:
+        """Listen no longer, when the last one has ended."""
+        self._users -= 1
+        if self._users == 0:
+            logging.getLogger().removeHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a line."""
+        last = logging.lastResort
+        # Where nobody set up logging, Python prints warnings itself, but only while nobody at all listens.
+        if last is not None and record.levelno >= last.level and logging.getLogger().handlers == [self]:
+            last.handle(record)
+        if record.levelno < logging.WARNING and not record.name.startswith("vibeseater"):
+            return
+        try:
+            text = record.getMessage()
+            if record.exc_info and record.exc_info[1] is not None:
+                text = f"{text} ({type(record.exc_info[1]).__name__}: {record.exc_info[1]})"
+        except Exception:  # a message that does not fit its arguments
+            self.handleError(record)
+            return
+        self.lines.append(LogLine(at=record.created, level=record.levelname, logger=record.name, text=text[:_LONGEST]))
+
+
+log_tail = LogTail()
+"""This process's."""

@@ -1,0 +1,368 @@
+"""The monitor: once a second it tells how this process fares, hears the others, and puts the whole together.
+
+It owns its task, and the history since it began. It knows no pages; what a server has open is told by who serves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from vibeseater._version import __version__
+from vibeseater.broadcast.connection import REDIS_LOST
+from vibeseater.errors import in_a_line
+from vibeseater.feeds.live import LiveFeed
+from vibeseater.operations.database import DatabaseState, DatabaseWatch
+from vibeseater.operations.figures import figures
+from vibeseater.operations.histogram import added, quantile
+from vibeseater.operations.history import History
+from vibeseater.operations.logs import log_tail
+from vibeseater.operations.machine import LoopWatch, Machine
+from vibeseater.operations.problems import Problem, problems_of
+from vibeseater.operations.redis_state import RedisState, RedisWatch
+from vibeseater.operations.sessions import Sessions
+from vibeseater.operations.sharing import EXPIRY, Sharing, decoded, encoded
+from vibeseater.operations.siblings import Siblings
+from vibeseater.operations.snapshot import Distribution, FeedFigure, ProcessSnapshot, SessionFigure
+from vibeseater.seater import VibeSeater
+
+__all__ = ["Monitor", "Overview", "monitor_of"]
+
+_log = logging.getLogger(__name__)
+
+_EVERY = 1.0
+_MOST_TOPICS = 50
+_MOST_FEEDS = 50
+_MOST_SESSIONS = 100
+_REMEMBERED = 600.0  # seconds that a process that vanished is told of
+_FRESH = 3.0  # seconds that a sibling's word is believed
+
+HISTORY = ("events", "messages", "delivered", "commit_p50", "commit_p99", "delivery_p50", "delivery_p99", "lag", "cpu",
+           "memory", "sessions")  # fmt: skip
+"""The figures over time, all processes together: by second, seconds, cores, bytes."""
+
+
+class Overview(msgspec.Struct, frozen=True, kw_only=True):
+    """How everything fares: all processes, PostgreSQL, Redis, and what is wrong.
+
+    Attributes:
+        own: this process's id.
+        processes: this one first.
+        gone: those that vanished without a farewell, in the last ten minutes; their last words.
+        redis_error: why others were not heard, else empty.
+    """
+
+    at: float
+    own: str
+    processes: list[ProcessSnapshot]
+    gone: list[ProcessSnapshot]
+    database: DatabaseState
+    redis: RedisState
+    redis_error: str
+    problems: list[Problem] = []
+
+    def title(self, topic: str) -> str:
+        """The name of a topic's stream or source, or else the topic itself."""
+        found = self.database.titles.get(topic.partition(":")[2] or topic)
+        return f"“{found}”" if found else topic
+
+    def percentile(self, name: str, share: float) -> float | None:
+        """Of a duration over the last ten seconds, all processes together, in seconds."""
+        return quantile(added(one.distributions[name].window for one in self.processes), share)
+
+    def rate(self, name: str) -> float:
+        """Of a counter, all processes together, by second."""
+        return sum(process.rates.get(name, 0.0) for process in self.processes)
+
+
+class Monitor:
+    """Watches one VibeSeater. `start()` it in the running loop; `aclose()` it before its VibeSeater.
+
+    Args:
+        seater: the connected VibeSeater.
+        kind: what this process does: `serve`, `ingest`, `panel`, `python`.
+        siblings: the other processes of the same server, if any.
+
+    Attributes:
+        overview: how everything fares; None before the first look.
+        history: since it began.
+    """
+
+    def __init__(self, seater: VibeSeater, kind: str = "python", siblings: Siblings | None = None) -> None:
+        self.kind = kind
+        self.overview: Overview | None = None
+        self.history = History()
+        self.sessions: Sessions = tuple  # of whoever serves pages
+        self._seater = seater
+        self._siblings = siblings
+        self._machine = Machine()
+        self._loop_watch = LoopWatch(figures.histograms["loop_lag"])
+        self._sharing = Sharing(seater.redis)
+        self._database = DatabaseWatch(seater.pool)
+        self._redis = RedisWatch(seater.redis)
+        self._task: asyncio.Task[None] | None = None
+        self._tick = asyncio.Event()
+        self._last: tuple[float, dict[str, float], dict[str, int]] = (time.monotonic(), {}, {})
+        self._known: dict[str, ProcessSnapshot] = {}
+        self._gone: dict[str, ProcessSnapshot] = {}
+        self._heard: list[ProcessSnapshot] = []
+        self._heard_since = 0.0  # by `monotonic`: since when Redis has answered without a break
+        self._redis_error = ""
+
+    def start(self) -> None:
+        """Begin. Does nothing when it has begun."""
+        if self._task is None:
+            figures.begin()
+            log_tail.begin()
+            self._loop_watch.start()
+            self._last = (time.monotonic(), self._counters(), dict(figures.topics))
+            self._task = asyncio.create_task(self._run(), name="vibeseater-operations")
+
+    async def aclose(self) -> None:
+        """End, and tell the others that this is no accident. May be called twice."""
+        task, self._task = self._task, None
+        if task is None:
+            return
+        task.cancel()
+        await asyncio.wait([task])
+        self._loop_watch.stop()
+        if self._siblings is not None:
+            self._siblings.leave()
+        if not self._redis_error:
+            own = msgspec.structs.replace(self.snapshot(), ended=True)
+            try:
+                await self._sharing.exchange(own, encoded(own))
+            except (*REDIS_LOST, TimeoutError) as error:
+                _log.info("no farewell: Redis does not answer (%s)", error)
+        figures.end()
+        log_tail.end()
+        self._tick.set()
+
+    @property
+    def running(self) -> bool:
+        """Whether it watches."""
+        return self._task is not None
+
+    async def next(self) -> Overview:
+        """The next overview, once it is made."""
+        while self.running:
+            tick = self._tick
+            await tick.wait()
+            if self.overview is not None:
+                break
+        if self.overview is None:
+            raise RuntimeError("a monitor that was not started has nothing to tell")
+        return self.overview
+
+    def server_snapshots(self) -> list[ProcessSnapshot]:
+        """What the processes of this server have told, this one included; all from the same place, so that no figure
+        goes back, whichever of them is asked."""
+        own = self._known.get(self._seater.streaming.holder) or self.snapshot()
+        if self._siblings is not None:
+            told = decoded(self._siblings.heard(time.time() - _FRESH))
+            return sorted(told or [own], key=lambda one: one.pid)
+        return [own, *(one for one in self._heard if one.server == own.server and one.id != own.id and not one.ended)]
+
+    async def _run(self) -> None:
+        while True:
+            begun = time.monotonic()
+            try:
+                await self._look()
+            except Exception:  # nothing may end this
+                _log.exception("a look at the operations failed; trying again")
+            tick, self._tick = self._tick, asyncio.Event()
+            tick.set()
+            await asyncio.sleep(max(0.05, begun + _EVERY - time.monotonic()))
+
+    async def _look(self) -> None:
+        figures.turn()
+        own = self.snapshot(turn=True)
+        data = encoded(own)
+        if self._siblings is not None:
+            self._siblings.tell(own.at, data)
+        await asyncio.gather(
+            self._exchange(own, data), self._database.look([*own.topics, *_watched(own)]), self._redis.look()
+        )
+        processes = self._all(own)
+        self._note_gone(processes)
+        overview = Overview(
+            at=time.time(),
+            own=own.id,
+            processes=processes,
+            gone=sorted(self._gone.values(), key=lambda one: -one.at),
+            database=self._database.state,
+            redis=self._redis.state,
+            redis_error=self._redis_error,
+        )
+        self.overview = msgspec.structs.replace(overview, problems=problems_of(overview))
+        self.history.add(overview.at, _history(overview))
+
+    async def _exchange(self, own: ProcessSnapshot, data: bytes) -> None:
+        try:
+            self._heard = await self._sharing.exchange(own, data)
+        except TimeoutError:
+            self._redis_error = "no answer within 2 s"
+        except REDIS_LOST as error:
+            self._redis_error = in_a_line(error)
+        else:
+            if self._redis_error or not self._heard_since:
+                self._heard_since = time.monotonic()
+            self._redis_error = ""
+            return
+        self._heard = []
+
+    def _all(self, own: ProcessSnapshot) -> list[ProcessSnapshot]:
+        found = {one.id: one for one in self._heard}
+        if self._siblings is not None:
+            found |= {one.id: one for one in decoded(self._siblings.heard(time.time() - _FRESH))}
+        for one in found.values():
+            if one.ended:
+                self._known.pop(one.id, None)
+        found[own.id] = own
+        others = sorted(
+            (one for one in found.values() if one.id != own.id and not one.ended), key=lambda one: (one.host, one.pid)
+        )
+        return [own, *others]
+
+    def _note_gone(self, processes: list[ProcessSnapshot]) -> None:
+        there = {one.id for one in processes}
+        judged = not self._redis_error and time.monotonic() - self._heard_since > EXPIRY
+        for one in [one for one in self._known.values() if one.id not in there]:
+            if judged:
+                self._gone[one.id] = one
+                del self._known[one.id]
+        self._known |= {one.id: one for one in processes}
+        now = time.time()
+        self._gone = {key: one for key, one in self._gone.items() if key not in there and now - one.at < _REMEMBERED}
+
+    def snapshot(self, *, turn: bool = False) -> ProcessSnapshot:
+        """How this process fares now; with `turn`, rates begin anew."""
+        seater = self._seater
+        now, counters, topics = time.monotonic(), self._counters(), dict(figures.topics)
+        then, counted, topics_then = self._last
+        past = max(1e-3, now - then)
+        rates = {name: max(0.0, value - counted.get(name, 0)) / past for name, value in counters.items()}
+        topic_rates = {topic: (count - topics_then.get(topic, 0)) / past for topic, count in topics.items()}
+        top = sorted(topics, key=lambda topic: (-topic_rates[topic], -topics[topic]))[:_MOST_TOPICS]
+        feeds = self._feeds()
+        if turn:
+            self._last = (now, counters, topics)
+            for feed in feeds:
+                figures.histograms["feed_behind"].observe(feed.behind)
+        cpu, cpu_seconds = self._machine.cpu()
+        sessions = sorted(self._open_sessions(), key=lambda one: (-one.waiting, one.since))
+        pages: dict[str, int] = {}
+        for session in sessions:
+            pages[session.page] = pages.get(session.page, 0) + 1
+        return ProcessSnapshot(
+            id=seater.streaming.holder,
+            host=socket.gethostname()[:60],
+            pid=os.getpid(),
+            server=f"{socket.gethostname()[:60]}:{os.getppid() if self.kind in ('serve', 'panel') else os.getpid()}",
+            kind=self.kind,
+            version=__version__,
+            started_at=self._machine.started_at,
+            at=time.time(),
+            counters=counters,
+            rates=rates,
+            distributions={
+                name: Distribution(total=one.total, sum=one.sum, window=one.window)
+                for name, one in figures.histograms.items()
+            },
+            topics={topic: topics[topic] for topic in top},
+            topic_rates={topic: topic_rates[topic] for topic in top if topic_rates[topic] > 0},
+            cpu=cpu,
+            cpu_seconds=cpu_seconds,
+            memory=self._machine.memory,
+            loop_lag=self._loop_watch.worst(),
+            tasks=len(asyncio.all_tasks()),
+            writer_queue=seater.events.queued,
+            publish_queue=seater.publisher.queued,
+            redis=not self._redis_error and (seater.hub.connected or not seater.hub.watching),
+            postgres=seater.hub.checked and not self._database.state.error,
+            redis_error=self._redis_error,
+            feed_count=len(feeds),
+            session_count=len(sessions),
+            pages=pages,
+            feeds=sorted(feeds, key=lambda one: (-one.lag, -one.behind, one.topic))[:_MOST_FEEDS],
+            sessions=sessions[:_MOST_SESSIONS],
+            told=list(figures.told)[-40:],
+            logs=list(log_tail.lines)[-40:],
+        )
+
+    def _counters(self) -> dict[str, float]:
+        seater = self._seater
+        return {**figures.counters, "events_broadcast": seater.publisher.events, **dict(seater.hub.totals())}
+
+    def _feeds(self) -> list[FeedFigure]:
+        now = time.time()
+        found = []
+        for topic, watcher in self._seater.hub.watchers():
+            if isinstance(watcher, LiveFeed):
+                waiting = watcher.oldest_waiting
+                found.append(
+                    FeedFigure(
+                        topic=str(topic),
+                        state=watcher.state,
+                        delivered=watcher.stats.delivered,
+                        lag=watcher.stats.lag,
+                        behind=0.0 if waiting is None else round(max(0.0, now - waiting.timestamp()), 3),
+                    )
+                )
+        return found
+
+    def _open_sessions(self) -> Iterable[SessionFigure]:
+        try:
+            return list(self.sessions())
+        except Exception:
+            _log.exception("the server's pages can't be counted")
+            self.sessions = tuple
+            return []
+
+
+def _watched(own: ProcessSnapshot) -> list[str]:
+    return [*(feed.topic for feed in own.feeds), *(f"stream:{one.what}" for one in own.sessions if one.what)]
+
+
+def _history(overview: Overview) -> dict[str, float | None]:
+    processes = overview.processes
+    values: dict[str, Any] = {
+        "events": overview.rate("events_created"),
+        "messages": overview.rate("messages"),
+        "delivered": overview.rate("delivered"),
+        "lag": max(process.loop_lag for process in processes),
+        "cpu": sum(process.cpu for process in processes),
+        "memory": sum(process.memory for process in processes),
+        "sessions": sum(process.session_count for process in processes),
+    }
+    for name in ("commit", "delivery"):
+        values[f"{name}_p50"] = overview.percentile(name, 0.5)
+        values[f"{name}_p99"] = overview.percentile(name, 0.99)
+    return values
+
+
+_monitors: dict[VibeSeater, Monitor] = {}
+
+
+def monitor_of(seater: VibeSeater, kind: str = "python", siblings: Siblings | None = None) -> Monitor:
+    """The one monitor of a VibeSeater, made where there is none, and started. Call it in the running loop.
+
+    It ends with its VibeSeater.
+    """
+    found = _monitors.get(seater)
+    if found is None:
+        found = _monitors[seater] = Monitor(seater, kind, siblings)
+
+        async def end() -> None:
+            await _monitors.pop(seater).aclose()
+
+        seater.before_closing(end)
+    found.start()
+    return found

@@ -1,0 +1,60 @@
+"""The pages that a server of Bokeh's has open, and what waits to be sent to their browsers. It owns nothing.
+
+How much waits is told by no public name of Bokeh and Tornado; where their insides are others, it counts as nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from vibeseater.operations.snapshot import SessionFigure
+
+__all__ = ["Sessions", "sessions_of", "waiting_bytes"]
+
+Sessions = Callable[[], Iterable[SessionFigure]]
+
+
+def sessions_of(application: Any) -> list[SessionFigure]:
+    """The open pages of a `BokehTornado`."""
+    waiting: dict[int, int] = {}
+    for client in list(getattr(application, "_clients", ())):
+        session = getattr(client, "_session", None)
+        waiting[id(session)] = waiting.get(id(session), 0) + waiting_bytes(getattr(client, "_socket", None))
+    found = []
+    for path, context in dict(getattr(application, "applications", {})).items():
+        for session in list(context.sessions):
+            request = getattr(session.document.session_context, "request", None)
+            arguments = dict(getattr(request, "arguments", None) or {})
+            named = arguments.get("id") or [b""]
+            found.append(
+                SessionFigure(
+                    page=path,
+                    what=_text(named[0])[:100],
+                    since=_since(session),
+                    waiting=waiting.get(id(session), 0),
+                    connected=session.connection_count > 0,
+                )
+            )
+    return found
+
+
+def waiting_bytes(socket: Any) -> int:
+    """Bytes that a websocket's handler has written and the other side has not taken."""
+    connection = getattr(socket, "ws_connection", None)
+    buffer = getattr(getattr(connection, "stream", None), "_write_buffer", None)
+    return 0 if buffer is None else len(buffer)
+
+
+def _since(session: Any) -> float:
+    # Bokeh notes how many milliseconds ago nothing happened, and not when it began: the first look does.
+    begun = getattr(session, "_vibeseater_seen", None)
+    if begun is None:
+        begun = time.time()
+        session._vibeseater_seen = begun
+    return float(begun)
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

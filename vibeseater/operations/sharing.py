@@ -1,0 +1,73 @@
+"""What processes tell each other through Redis, wherever they run: each a key of its own that expires. Knows no pages.
+
+Redis is a hint here too: who is silent for some seconds is not listed, whatever the reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from vibeseater.broadcast.connection import Redis, RedisCluster
+from vibeseater.operations.snapshot import ProcessSnapshot
+
+__all__ = ["EXPIRY", "Sharing"]
+
+EXPIRY = 6.0
+"""Seconds after which a process that says nothing is not listed any more."""
+
+_FAREWELL = 30.0  # seconds that its last word is kept
+_PATIENCE = 2.0  # seconds for Redis to answer
+_MOST = 200  # processes that are read
+_KEYS = "{vibeseater:operations}"  # one slot of a cluster
+
+_decoder = msgspec.json.Decoder(ProcessSnapshot)
+_encoder = msgspec.json.Encoder()
+
+
+def encoded(snapshot: ProcessSnapshot) -> bytes:
+    """As it is told."""
+    return _encoder.encode(snapshot)
+
+
+def decoded(several: Iterable[bytes | None]) -> list[ProcessSnapshot]:
+    """What was told; what another version tells, or somebody else, is passed over."""
+    found = []
+    for data in several:
+        try:
+            if data is not None:
+                found.append(_decoder.decode(data))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            continue
+    return found
+
+
+class Sharing:
+    """Tells and hears, with one client of Redis."""
+
+    def __init__(self, client: Redis | RedisCluster) -> None:
+        self._client: Any = client
+
+    async def exchange(self, own: ProcessSnapshot, data: bytes) -> list[ProcessSnapshot]:
+        """Tell one's own, and hear the others'.
+
+        Raises:
+            RedisError, OSError, TimeoutError: Redis does not answer.
+        """
+        now = time.time()
+        key = f"{_KEYS}:{own.id}"
+        async with asyncio.timeout(_PATIENCE):
+            await self._client.set(key, data, px=round((_FAREWELL if own.ended else EXPIRY) * 1000))
+            await self._client.zadd(_KEYS, {own.id: now})
+            await self._client.zremrangebyscore(_KEYS, "-inf", now - 2 * _FAREWELL)
+            names = await self._client.zrevrange(_KEYS, 0, _MOST - 1)
+            keys = [f"{_KEYS}:{_text(name)}" for name in names]
+            return decoded(await self._client.mget(keys)) if keys else []
+
+
+def _text(name: bytes | str) -> str:
+    return name if isinstance(name, str) else name.decode("utf-8", "replace")
