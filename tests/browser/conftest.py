@@ -58,13 +58,16 @@ async def browser() -> AsyncIterator[Browser]:
 
 @contextlib.asynccontextmanager
 async def serving(
-    database_url: str, redis_url: str, *, pages: Sequence[Path] = tuple((ROOT / "dashboards").glob("[a-z]*.py"))
+    database_url: str,
+    redis_url: str,
+    *options: str,
+    pages: Sequence[Path] = tuple((ROOT / "dashboards").glob("[a-z]*.py")),
 ) -> AsyncIterator[str]:
-    """The pages under plain `panel serve`, as a process; gives its address."""
+    """The pages under plain `panel serve` with its options, as a process; gives its address."""
     environment = {**os.environ, "VIBESEATER_DATABASE_URL": database_url, "VIBESEATER_REDIS_URL": redis_url}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "panel", "serve", *map(str, pages), "--port", "0",
+        sys.executable, "-m", "panel", "serve", *map(str, pages), "--port", "0", *options,
         cwd=ROOT, env=environment, stderr=asyncio.subprocess.STDOUT, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     output: list[str] = []

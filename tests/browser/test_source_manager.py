@@ -29,7 +29,7 @@ async def served(module_database_url: str, module_redis_url: str) -> AsyncIterat
     """The pages, whose sources may ask this machine."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VIBESEATER_ALLOW_PRIVATE_URLS", "1")
-        async with serving(module_database_url, module_redis_url) as address:
+        async with serving(module_database_url, module_redis_url, "--plugins", "vibeseater.plugins") as address:
             yield address
 
 
@@ -146,6 +146,53 @@ async def test_a_failing_source_says_why_and_is_mended(
     await eventually(lambda: _is(row.locator(".state").inner_text(), "OK"))
     assert not await row.locator(".fault").is_visible()
     await beside.streaming.stop_stream(stream)
+
+
+@pytest.mark.slow
+async def test_a_webhook_is_made_and_takes_what_is_sent(served: str, beside: VibeSeater, open_page: Open) -> None:
+    stream = await beside.streams.create_stream("Doorbell")
+    await beside.streaming.start_stream(stream)
+    view = await open_page(f"{served}/stream?id={stream.id}")
+    await view.ready()
+    await view.page.get_by_role("button", name="Sources").click()
+    drawer = view.page.get_by_role("dialog")
+    await drawer.get_by_role("button", name="make a webhook").click()
+    made = drawer.get_by_role("region", name="The new webhook")
+    await made.wait_for()
+    await _shot(view, "webhook")
+    address, token, trial = await _texts(made.locator("code"))
+    (source,) = await beside.sources.list_sources(stream)
+    assert address == f"{served}/ingest/{source.id}"
+    assert token in trial
+    assert token not in str(source.config)
+    row = drawer.locator(f"[data-source-id='{source.id}']")
+    assert await row.locator(".sendto").inner_text() == f"POST {address}"
+    answer = await view.page.request.post(
+        address, headers={"Authorization": f"Bearer {token}"}, data={"title": "Somebody rang"}
+    )
+    assert answer.status == 201, await answer.text()
+    await eventually(lambda: _starts(row.locator(".line").inner_text(), "1 event · "))
+    refused = await view.page.request.post(address, headers={"Authorization": "Bearer wrong"}, data={"title": "No"})
+    assert refused.status == 401
+    await beside.streaming.stop_stream(stream)
+
+
+@pytest.mark.slow
+async def test_an_address_that_is_read_already_is_not_added_again(
+    served: str, beside: VibeSeater, open_page: Open, server: LocalServer
+) -> None:
+    feed = server.reply("/again/feed", rss(entry(1)))
+    stream = await beside.streams.create_stream("Once")
+    await beside.sources.create_source(stream, type="rss", name="The first", config={"url": feed})
+    view = await open_page(f"{served}/stream?id={stream.id}")
+    await view.ready()
+    await view.page.get_by_role("button", name="Sources").click()
+    drawer = view.page.get_by_role("dialog")
+    await drawer.get_by_role("textbox").first.fill(feed)
+    await drawer.get_by_role("button", name="Look").click()
+    await drawer.get_by_role("button", name="Add source").click()
+    await drawer.get_by_role("alert").get_by_text("“The first” reads it already").wait_for()
+    assert len(await beside.sources.list_sources(stream)) == 1
 
 
 @pytest.mark.slow

@@ -39,6 +39,21 @@ def test_a_state_in_words(fields: dict[str, Any], state: str, tone: str) -> None
     assert (shown["state"], shown["tone"]) == (state, tone)
 
 
+def test_what_came_to_its_end_can_run_again() -> None:
+    assert [source_health.shown(fare(state=state))["again"] for state in ("failed", "finished", "waiting")] == [
+        "Try again",
+        "Read again",
+        "",
+    ]
+    assert source_health.shown(fare(state="failed", paused=True))["again"] == ""
+
+
+def test_a_webhook_tells_where_to_send() -> None:
+    hook = fare(type="webhook")
+    assert source_health.shown(hook)["path"] == f"ingest/{hook.source_id}"
+    assert source_health.shown(fare())["path"] == ""
+
+
 def test_a_source_in_a_line() -> None:
     shown = source_health.shown(
         fare(

@@ -9,6 +9,7 @@ from vibeseater.html import printable
 from vibeseater.streaming import SourceStatus
 from vibeseater.views import timetext
 from vibeseater.views.add_source import NAMES
+from vibeseater.views.add_webhook import path_of
 
 __all__ = ["shown"]
 
@@ -23,11 +24,13 @@ _WORDS = {
     "finished": "Finished",
     "failed": "Failed",
 }
+_AGAIN = {"failed": "Try again", "finished": "Read again"}
 _TONES = {"running": "well", "waiting": "well", "starting": "well", "backoff": "bad", "failed": "bad"}
 
 
 def shown(fare: SourceStatus, now: float | None = None) -> dict[str, Any]:
-    """One source: `id`, `name`, `kind`, `state` in words, its `tone`, `line` of figures, `error`, `paused`."""
+    """One source: `id`, `name`, `kind`, `state` in words, its `tone`, `line` of figures, `error`, `paused`, the `again`
+    that lets one that came to its end run once more, and the `path` that others send to."""
     at = time.time() if now is None else now
     parts = [f"{fare.events_stored:,} event{'' if fare.events_stored == 1 else 's'}"]
     if fare.last_event_at is not None:
@@ -56,4 +59,6 @@ def shown(fare: SourceStatus, now: float | None = None) -> dict[str, Any]:
         "line": " · ".join(parts),
         "error": error,
         "paused": fare.paused,
+        "again": "" if fare.paused else _AGAIN.get(fare.state, ""),
+        "path": path_of(fare.source_id) if fare.type == "webhook" else "",
     }

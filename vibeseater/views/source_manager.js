@@ -106,6 +106,38 @@ export function render({model}) {
     preview.replaceChildren(facts, items, make("p", "more", more || "Nothing there yet."), others, foot)
   }
 
+  // A webhook: an address that others send to. Its token is told this once.
+  const webhook = button("link", "Or make a webhook, to which others send events", () => send("webhook"))
+  const made = make("section", "preview made")
+  made.setAttribute("aria-label", "The new webhook")
+  const addressOf = (path) => String(new URL(path, location.href))
+  const copied = (label, text) => {
+    const row = make("div", "copied")
+    const code = make("code", null, text)
+    const copy = button("plain", "Copy", async () => {
+      try {
+        await navigator.clipboard.writeText(text)
+        copy.textContent = "Copied"
+      } catch {
+        getSelection().selectAllChildren(code)
+        copy.textContent = "Press Ctrl+C"
+      }
+      setTimeout(() => { copy.textContent = "Copy" }, 2000)
+    })
+    copy.setAttribute("aria-label", `Copy: ${label}`)
+    row.append(make("span", null, label), code, copy)
+    return row
+  }
+  function drawMade() {
+    made.hidden = !model.made.path
+    if (made.hidden) return
+    const address = addressOf(model.made.path)
+    const trial = `curl -sS ${address} -H "Authorization: Bearer ${model.made.token}" -H "Content-Type: application/json" -d '{"title": "Hello"}'`
+    made.replaceChildren(
+      make("p", "more", "Send JSON there, with the token. The token is shown this once: keep it now. Events are taken while the stream is started."),
+      copied("Address", address), copied("Token", model.made.token), copied("Try it", trial))
+  }
+
   // The list.
   const list = make("ul", "list")
   const empty = make("p", "empty", "No sources yet. Paste an address above.")
@@ -125,7 +157,9 @@ export function render({model}) {
     error.dir = "auto"
     const bar = make("div", "bar")
     let paused = false
-    const toggle = button("plain", "Pause", () => send(paused ? "resume" : "pause", {id}))
+    let again = ""
+    const toggle = button("plain", "Pause", () => send(paused || again ? "resume" : "pause", {id}))
+    const address = make("p", "sendto")
     const edit = button("plain", "Edit", () => send("edit", {id}))
     let sure = 0
     const remove = button("plain", "Remove", () => {
@@ -136,7 +170,7 @@ export function render({model}) {
       setTimeout(() => { remove.textContent = "Remove"; remove.classList.remove("danger") }, 4000)
     })
     bar.append(toggle, edit, remove)
-    row.append(title, line, error, bar)
+    row.append(title, line, address, error, bar)
     return {row, editor: null, draw(source) {
       set(label, source.name)
       set(kind, source.kind)
@@ -145,8 +179,11 @@ export function render({model}) {
       set(line, source.line)
       set(error, source.error)
       error.hidden = !source.error
+      set(address, source.path ? `POST ${addressOf(source.path)}` : "")
+      address.hidden = !source.path
       paused = source.paused
-      set(toggle, paused ? "Resume" : "Pause")
+      again = source.again
+      set(toggle, paused ? "Resume" : again || "Pause")
       for (const one of [toggle, edit, remove]) one.disabled = Boolean(model.busy)
     }}
   }
@@ -194,17 +231,19 @@ export function render({model}) {
     const where = model.problem.where
     for (const [key, el] of [["add", addProblem], ["edit", editProblem], ["list", listProblem]])
       set(el, where === key ? model.problem.text : "")
-    look.disabled = add.disabled = save.disabled = Boolean(model.busy)
+    look.disabled = add.disabled = webhook.disabled = save.disabled = Boolean(model.busy)
     set(look, model.busy === "look" ? "Looking …" : "Look")
     set(add, model.busy === "add" ? "Adding …" : "Add source")
     drawList()
   }
-  sheet.append(head, form, addProblem, preview, listProblem, list, empty)
+  sheet.append(head, form, webhook, addProblem, preview, made, listProblem, list, empty)
   model.on("found", () => { if (!model.found.kind && model.busy === "add") url.value = ""; drawFound() })
+  model.on("made", drawMade)
   model.on(["sources", "loaded"], drawList)
   model.on(["problem", "busy"], drawState)
   model.on("editing", drawEditor)
   drawFound()
+  drawMade()
   drawState()
   return root
 }

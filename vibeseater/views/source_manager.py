@@ -11,9 +11,11 @@ from panel.custom import JSComponent
 from panel.viewable import Viewer
 
 from vibeseater.errors import InputError, VibeSeaterError
+from vibeseater.html import printable
+from vibeseater.masking import masked_url
 from vibeseater.models import Stream
 from vibeseater.seater import VibeSeater
-from vibeseater.views import add_source, component, edit_source, source_health
+from vibeseater.views import add_source, add_webhook, component, edit_source, source_health
 from vibeseater.views.session import Present
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ class DrawerComponent(JSComponent):
     sources = param.List([], doc="How each source fares, as `source_health.shown` tells it.")
     loaded = param.Boolean(False, doc="Whether the sources were read, so that an empty list means that there are none.")
     found = param.Dict({}, doc="What stands at the address that was looked at, as `add_source.shown` tells it.")
+    made = param.Dict({}, doc="The webhook that was made, as `add_webhook.shown` tells it.")
     editing = param.Dict({}, doc="The source that is being edited: `id`, `name`, `config` as JSON text.")
     problem = param.Dict({}, doc="What went wrong: `where` (add, edit or list) and `text`.")
     busy = param.String("", doc="The operation that is under way.")
@@ -120,7 +123,7 @@ class SourceManager(Viewer):
         from vibeseater.sources.discovery import discover  # late, as it brings the HTTP client
 
         self._found = None
-        await self._present(lambda: self._drawer.param.update(found={}, problem={}))
+        await self._present(lambda: self._drawer.param.update(found={}, made={}, problem={}))
         found = self._found = await discover(str(data.get("url", "")), self._seater.settings)
         await self._present(lambda: setattr(self._drawer, "found", add_source.shown(found)))
 
@@ -129,9 +132,20 @@ class SourceManager(Viewer):
         if found is None:
             raise InputError("url", None, "nothing was looked at", "Paste an address first")
         name = str(data.get("name", "")).strip() or found.title
+        address = found.config.get("url")
+        for source in await self._seater.sources.list_sources(self._stream):
+            if address is not None and source.config.get("url") == address:
+                reason = f"“{printable(source.name)}” reads it already"
+                raise InputError("url", masked_url(address), reason, "Edit that source, or add another address")
         await self._seater.sources.create_source(self._stream, type=found.type, name=name, config=found.config)
         self._found = None
         await self._present(lambda: setattr(self._drawer, "found", {}))
+
+    async def _add_webhook(self, data: dict[str, Any]) -> None:
+        token, config = add_webhook.new_token()
+        source = await self._seater.sources.create_source(self._stream, type="webhook", name="Webhook", config=config)
+        made = add_webhook.shown(source.id, token)
+        await self._present(lambda: self._drawer.param.update(found={}, made=made))
 
     async def _edit(self, data: dict[str, Any]) -> None:
         source = await self._seater.sources.get_source(str(data.get("id", "")))
@@ -164,6 +178,7 @@ _Operation = Callable[[SourceManager, dict[str, Any]], Awaitable[None]]
 _OPERATIONS: dict[Any, tuple[str, _Operation]] = {
     "look": ("add", SourceManager._look),
     "add": ("add", SourceManager._add),
+    "webhook": ("add", SourceManager._add_webhook),
     "edit": ("list", SourceManager._edit),
     "save": ("edit", SourceManager._save),
     "pause": ("list", SourceManager._pause),
