@@ -73,6 +73,14 @@ def test_a_message_without_end_is_dropped() -> None:
     assert parser.dropped == 2
 
 
+def test_a_line_without_end_is_told_at_once_and_its_rest_is_no_field() -> None:
+    parser = SseParser(most=100)
+    assert parser.feed(b"id: 1\ndata: " + b"x" * 200) == []
+    assert parser.dropped == 1
+    assert parser.feed(b"id: 666\nretry: 5\n\ndata: y\n\n")[0].data == "y"
+    assert (parser.dropped, parser.last_id) == (1, "1")
+
+
 def test_the_last_id_is_kept() -> None:
     """An id without data counts too; it stays until another comes."""
     parser = SseParser("0")

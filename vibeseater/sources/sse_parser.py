@@ -42,6 +42,7 @@ class SseParser:
         self._buffer = bytearray()
         self._after_cr = False
         self._at_start = True
+        self._in_endless_line = False
         self._clear()
 
     def _clear(self) -> None:
@@ -63,16 +64,25 @@ class SseParser:
         for found in _LINE_END.finditer(piece):
             self._buffer += piece[begin : found.start()]
             begin = found.end()
-            message = self._line(bytes(self._buffer))
+            message = None if self._in_endless_line else self._line(bytes(self._buffer))
+            self._in_endless_line = False
             self._buffer.clear()
             if message is not None:
                 messages.append(message)
         self._after_cr = piece.endswith(b"\r")
         self._buffer += piece[begin:]
-        if len(self._buffer) > self._most:
-            self._buffer.clear()  # a line without end: what is left of it will read as an unknown field
-            self._too_long = True
+        if len(self._buffer) > self._most or self._in_endless_line:
+            self._in_endless_line = True  # what is left of it is no field of its own
+            self._buffer.clear()
+            self._drop()
         return messages
+
+    def _drop(self) -> None:
+        """Give the message up, and count it now: its end may never come."""
+        if not self._too_long:
+            self.dropped += 1
+        self._too_long = True
+        self._data.clear()
 
     def _line(self, line: bytes) -> Message | None:
         if self._at_start:
@@ -85,8 +95,7 @@ class SseParser:
         if name == "data":
             self._size += len(value) + 1
             if self._size > self._most:
-                self._too_long = True
-                self._data.clear()
+                self._drop()
             elif not self._too_long:
                 self._data.append(value)
         elif name == "event":
@@ -101,9 +110,7 @@ class SseParser:
         if self._id is not None:
             self.last_id = self._id
         message = None
-        if self._too_long:
-            self.dropped += 1
-        elif self._data:
+        if self._data and not self._too_long:
             message = Message(self._event or "message", "\n".join(self._data), self._id)
         self._clear()
         return message

@@ -136,7 +136,7 @@ def read_feed(answer: Answer, event_type: str = "rss_item") -> Feed:
             sanitize_html=False,
             resolve_relative_uris=False,
         )
-        entries = list(parsed.get("entries", ()))[:_MOST_ITEMS]
+        entries = list(parsed.get("entries", ()))
     except Exception as error:  # it raises what it likes on strange input
         raise SourceError(f"{answer.url}: can't be read as a feed ({type(error).__name__}: {error})") from error
     flaw = parsed.get("bozo_exception") if parsed.get("bozo") else None
@@ -145,11 +145,12 @@ def read_feed(answer: Answer, event_type: str = "rss_item") -> Feed:
     if not entries and not parsed.get("version"):
         raise SourceError(f"{answer.url}: {_what_else(answer)}, not a feed")
     title = clean_text(strip_markup(parsed.get("feed", {}).get("title", ""), 400), 200)
-    items = _items(entries, event_type, title, answer.url)
+    items = _items(entries[:_MOST_ITEMS], event_type, title, answer.url)
+    problem = f"not well-formed: {clean_text(flaw, 200)}" if flaw is not None else None
     return Feed(
         items=oldest_first(items, newest_first=True),
         ttl=_ttl(parsed.get("feed", {})),
-        problem=f"not well-formed: {clean_text(flaw, 200)}" if flaw is not None else None,
+        problem=_too_many(entries) or problem,
         whole=not any(sign in str(flaw) for sign in _CUT_OFF),
     )
 
@@ -158,7 +159,13 @@ def _json_feed(answer: Answer, event_type: str) -> Feed:
     document = read_json_feed(answer)
     title = clean_text(strip_markup(document.get("feed", {}).get("title", ""), 400), 200)
     items = _items(document["entries"][:_MOST_ITEMS], event_type, title, answer.url)
-    return Feed(items=oldest_first(items, newest_first=True), ttl=None, problem=document["problem"], whole=True)
+    problem = _too_many(document["entries"]) or document["problem"]
+    return Feed(items=oldest_first(items, newest_first=True), ttl=None, problem=problem, whole=True)
+
+
+def _too_many(entries: list[Any]) -> str | None:
+    over = len(entries) - _MOST_ITEMS
+    return f"{over:,} entries beyond the first {_MOST_ITEMS:,} were not read" if over > 0 else None
 
 
 _CHARSET = re.compile(rb"""(?:charset|encoding)\s*=\s*["']?([\w.:-]+)""", re.IGNORECASE)
