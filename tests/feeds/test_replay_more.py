@@ -61,6 +61,21 @@ async def test_it_goes_step_by_step(seater: VibeSeater, stream: Stream, told: li
         assert await everything(feed) == told[5:]
 
 
+async def test_it_may_be_paused_before_it_begins(seater: VibeSeater, stream: Stream, told: list[Event]) -> None:
+    """Then it stands at the beginning of its window until it is let go, and whoever plays along with it stands too."""
+    feed = seater.replay(stream, speed=math.inf)
+    feed.pause()
+    async with feed, seater.replay(stream, along=feed) as beside:
+        assert (feed.state, feed.clock, beside.state) == ("paused", at(0), "paused")
+        feed.play()
+        assert await take(beside, 10) == await take(feed, 10) == told
+    again = seater.replay(stream, speed=math.inf)
+    again.pause()
+    again.play()
+    async with again:
+        assert await take(again, 10) == told
+
+
 async def test_several_in_one_order(seater: VibeSeater, stream: Stream, source: Source, told: list[Event]) -> None:
     """Streams and sources together: by time, each event once, also where two topics have it."""
     other = await seater.streams.create_stream(title="B")

@@ -30,3 +30,23 @@ async def test_a_view_that_no_browser_ever_showed_closes_at_once(seater: VibeSea
 async def test_a_view_of_something_else_says_what_to_give(seater: VibeSeater) -> None:
     with pytest.raises(InputError, match="get_stream"):
         StreamView(seater, "debate-night")  # type: ignore[arg-type]
+
+
+async def test_a_view_can_be_awaited_until_it_knows_what_is_stored(seater: VibeSeater) -> None:
+    """And be told beforehand what its plot is to show; one that ends before is not awaited for ever."""
+    stream = await seater.streams.create_stream("Past")
+    await seater.events.create_event(
+        stream_id=stream.id, event_type="n", content={}, occurred_at="2018-02-06T15:50:42Z"
+    )
+    view = await StreamView(seater, stream, span="all", by="occurred_at").loaded()
+    assert len(view.state.rows) == 1
+    assert view.state.badge == "IDLE"
+    assert (view.state.plot.span.key, view.state.plot.by) == ("all", "occurred_at")
+    await eventually(lambda: view.state.plot.filled)
+    await view.aclose()
+    assert await view.loaded() is view
+    gone = await seater.streams.create_stream("Gone")
+    await seater.streams.delete_stream(gone)
+    lost = await StreamView(seater, gone).loaded()
+    assert "no such stream" in lost.state.problem
+    await lost.aclose()

@@ -81,13 +81,15 @@ class Playback:
         """Go on after `pause`."""
         if not self.playing:
             self.playing = True
-            self.set(self._moment)
+            if self.begun:
+                self.set(self._moment)
             self._tell(None)
 
     def pause(self) -> None:
         """Stand still."""
         if self.playing:
-            self.set(self.now)
+            if self.begun:
+                self.set(self.now)
             self.playing = False
             self._tell(None)
 

@@ -171,13 +171,13 @@ class ReplayFeed(Feed):
 
     def play(self) -> None:
         """Go on after `pause`."""
-        if self._state == "playing":
+        if self._state in ("new", "playing"):
             self._steps = 0
             self.playback.play()
 
     def pause(self) -> None:
-        """Stand still: the consumer waits."""
-        if self._state == "playing":
+        """Stand still: the consumer waits. Before it was entered: stand at the beginning of the window."""
+        if self._state in ("new", "playing"):
             self.playback.pause()
 
     def step(self, number: int = 1) -> None:

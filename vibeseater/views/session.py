@@ -103,6 +103,13 @@ class StreamSession:
             self._task = detached(_run(weakref.ref(self)), name=f"view of {self.stream.slug}")
             weakref.finalize(self, _cancel, self._task)
 
+    async def begun(self) -> None:
+        """Return when the state knows what is stored, or the view has ended before."""
+        if self._task is not None:
+            ready = asyncio.create_task(self.ready.wait())
+            await asyncio.wait({ready, self._task}, return_when=asyncio.FIRST_COMPLETED)
+            ready.cancel()
+
     async def aclose(self) -> None:
         """End: the feed is closed, nothing is drawn any more. May be called twice."""
         self._closed = True

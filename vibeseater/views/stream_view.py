@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from typing import Any
+from typing import Any, Self
 
 import panel as pn
 import param
@@ -33,6 +33,7 @@ from vibeseater.views.source_table import SourceTable
 from vibeseater.views.state import StreamState
 from vibeseater.views.statistics import Statistics
 from vibeseater.views.tasks import detached
+from vibeseater.views.windows import SPANS, span_of
 
 __all__ = ["StreamView"]
 
@@ -53,6 +54,16 @@ class StreamView(Viewer):
     """
 
     height = param.Integer(560, bounds=(200, None), doc="Pixels of the table.")
+    span = param.Selector(
+        default=SPANS[0].key,
+        objects=[span.key for span in SPANS],
+        doc="How much of the past the plot shows at first: `1m` to `24h`, or `all`.",
+    )
+    by = param.Selector(
+        default="inserted_at",
+        objects=["inserted_at", "occurred_at"],
+        doc="Which clock counts in the plot at first: arrival, or occurrence, as for what was imported.",
+    )
 
     def __init__(self, seater: VibeSeater, stream: Stream, feed: Feed | None = None, **params: Any) -> None:
         if not isinstance(stream, Stream):
@@ -63,6 +74,7 @@ class StreamView(Viewer):
         if not served:
             ensure_extension()
         self.state = StreamState(stream)
+        self.state.plot.param.update(span=span_of(self.span), by=self.by)
         self._presenter = Presenter(document if served else None)
         self.session = StreamSession(seater, stream, self.state, self._presenter, feed)
         self.lifeline = Lifeline(self.state, self.session.change, whole_page=served, place=str(stream.id))
@@ -115,6 +127,12 @@ class StreamView(Viewer):
     def start(self) -> None:
         """Begin to follow, in the running loop. Showing the view does this."""
         self.session.start()
+
+    async def loaded(self) -> Self:
+        """Begin to follow, and return the view once it knows what is stored, so that it is whole when it is shown."""
+        self.start()
+        await self.session.begun()
+        return self
 
     async def aclose(self) -> None:
         """Stop following. What is shown stays, and says that it is STALE. May be called twice."""
