@@ -142,7 +142,7 @@ async def test_views_that_ask_the_same_share_the_queries(
     assert {tuple(_shown(view)) for view in views} == {tuple(range(120, 0, -3))}
     flat = [number for numbers in asked for number in numbers]
     assert len(flat) == len(set(flat)) <= 60
-    assert len({id(view._matcher) for view in views}) == 1
+    assert len({id(view._searching._matcher) for view in views}) == 1
     for view in views:
         await view.aclose()
     assert len(matching._matchers[seater]) <= 1

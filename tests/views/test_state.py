@@ -48,7 +48,7 @@ def test_a_view_that_never_draws_stays_bounded() -> None:
     state = StreamState(a_stream(), cap=10)
     for seq in range(1, 5001):
         state.take([an_event(seq)])
-    assert len(state._pending) == 10
+    assert len(state._rows.pending) == 10
     assert len(state.rows) == 0
 
 

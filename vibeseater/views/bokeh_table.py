@@ -11,7 +11,8 @@ from panel.viewable import Viewer
 
 from vibeseater.html import printable
 from vibeseater.views import rows
-from vibeseater.views.state import StreamState, source_key
+from vibeseater.views.known_sources import source_key
+from vibeseater.views.state import StreamState
 
 __all__ = ["BokehTable"]
 

@@ -17,8 +17,9 @@ from vibeseater.models import Event
 from vibeseater.views import component, rows
 from vibeseater.views.choice import Apply, at_once
 from vibeseater.views.history import Around, Page
+from vibeseater.views.known_sources import source_key
 from vibeseater.views.row_action import RowAction
-from vibeseater.views.state import StreamState, source_key
+from vibeseater.views.state import StreamState
 
 __all__ = ["EventTable", "Past", "RowAction"]
 

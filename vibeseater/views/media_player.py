@@ -15,8 +15,9 @@ from vibeseater.models import Event, Stream
 from vibeseater.seater import VibeSeater
 from vibeseater.views import component, rows
 from vibeseater.views.choice import Apply, at_once
+from vibeseater.views.known_sources import source_key
 from vibeseater.views.media_state import CAPTIONS, MediaState
-from vibeseater.views.state import StreamState, source_key
+from vibeseater.views.state import StreamState
 
 __all__ = ["MediaPlayer"]
 

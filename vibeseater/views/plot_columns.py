@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 from vibeseater.html import printable
 from vibeseater.models import Event
 from vibeseater.views import rows
+from vibeseater.views.known_sources import source_key
 from vibeseater.views.spikes import spikes
-from vibeseater.views.state import StreamState, source_key
+from vibeseater.views.state import StreamState
 
 __all__ = ["MOST", "Change", "Columns", "Layer", "changes", "dot", "layers", "marks"]
 

@@ -21,7 +21,8 @@ from vibeseater.feeds.base import Feed
 from vibeseater.models import Event, Stream
 from vibeseater.seater import VibeSeater
 from vibeseater.views import rows
-from vibeseater.views.state import StreamState, source_key
+from vibeseater.views.known_sources import source_key
+from vibeseater.views.state import StreamState
 from vibeseater.views.tasks import detached
 from vibeseater.views.watch import stream_now
 

@@ -16,16 +16,16 @@ import param
 from vibeseater.filters import NO_SOURCE, EventFilter
 from vibeseater.html import printable
 from vibeseater.models import Event, FeedStats, MatchCount, Source, Statistics, Stream
-from vibeseater.rates import SlidingRate
 from vibeseater.views import timetext
 from vibeseater.views.badge import badge_of
 from vibeseater.views.delivery import Delivery
 from vibeseater.views.filter_state import FilterState
-from vibeseater.views.palette import colour_of
+from vibeseater.views.known_sources import KnownSources, source_key
 from vibeseater.views.plot_state import PlotState
+from vibeseater.views.row_buffer import RowBuffer
 from vibeseater.views.type_totals import TypeTotals
 
-__all__ = ["ALL", "CAP", "MOST_UNSURE", "StreamState", "source_key"]
+__all__ = ["ALL", "CAP", "MOST_UNSURE", "StreamState"]
 
 CAP = 200
 """Rows that a view keeps and shows, at most."""
@@ -35,11 +35,6 @@ MOST_UNSURE = 20_000
 
 ALL = ""
 """The filter that lets everything through."""
-
-
-def source_key(source_id: object) -> str:
-    """A source's key within the views: its id as text, or `none` for events without a source."""
-    return "none" if source_id is None else str(source_id)
 
 
 class StreamState(param.Parameterized):
@@ -88,12 +83,10 @@ class StreamState(param.Parameterized):
     def __init__(self, stream: Stream | None = None, cap: int = CAP, **params: Any) -> None:
         super().__init__(**params)
         self.cap = cap
-        self.rows: deque[Event] = deque(maxlen=cap)
+        self._rows = RowBuffer(cap)
         self.position = 0
         self.drawn_to = 0  # the position up to which `draw` has told of everything
-        self._pending: deque[Event] = deque()
-        self._meanwhile: deque[Event] = deque(maxlen=cap)  # what came while the rows stood still at a moment
-        self._received = self._overrun = self._matched = 0
+        self._received = self._matched = 0
         self.delivery = Delivery()
         self.by_position = True  # whether events come in the order of positions; a replay's come as they happened
         self.filters = FilterState()
@@ -106,13 +99,7 @@ class StreamState(param.Parameterized):
         self.kinds = TypeTotals()
         self._totalled_to = self._plotted_to = self._shown_to = 0
         self.plot = PlotState()
-        self._rates: dict[str, SlidingRate] = {}
-        self._all = SlidingRate(60)
-        self._known: dict[str, Source] = {}
-        self._order: list[str] = []
-        self._troubles: dict[str, str] = {}
-        self._totals: Counter[str] = Counter()
-        self._last: dict[str, float] = {}
+        self._sources = KnownSources()
         self._latest: float | None = None
         if stream is not None:
             self.set_stream(stream)
@@ -126,12 +113,8 @@ class StreamState(param.Parameterized):
     def set_sources(self, sources: Iterable[Source]) -> None:
         """Take over names and colours of sources, in the order they were attached; those known before keep theirs."""
         before = self._looks()
-        types = set()
-        for source in sources:
-            self._known[str(source.id)] = source
-            types.add(source.type)
-        self._order = list(self._known)
-        self.param.update(sources=self._describe(time.time()), recording=types - {"manual"} == {"recording"})
+        types = self._sources.add(sources)
+        self.param.update(sources=self._sources.describe(time.time()), recording=types - {"manual"} == {"recording"})
         if self.rows and self._looks() != before:
             self.renames += 1
 
@@ -142,11 +125,11 @@ class StreamState(param.Parameterized):
 
     def set_troubles(self, troubles: Mapping[str, str]) -> None:
         """Take over what is wrong with sources that can't be read just now, by source key; seen at the next tick."""
-        self._troubles = {key: printable(trouble) for key, trouble in troubles.items()}
+        self._sources.set_troubles(troubles)
 
     def unknown(self) -> list[str]:
         """Ids of sources that sent events, and whose names are not known yet."""
-        return [key for key in self._totals if key != "none" and key not in self._known]
+        return self._sources.unknown()
 
     def start(
         self,
@@ -168,26 +151,18 @@ class StreamState(param.Parameterized):
             words: what is to be highlighted.
         """
         self.position = self.drawn_to = self._totalled_to = self._plotted_to = position
-        self._totals.clear()
         buckets = list(buckets)
+        counted = self._sources.begin(statistics.by_source if statistics is not None else ())
         if statistics is not None:
-            for share in statistics.by_source:
-                key = source_key(share.source_id)
-                if share.total_events:
-                    self._totals[key] = share.total_events
-                if share.last_event_at is not None:
-                    self._last[key] = share.last_event_at.timestamp()
             if statistics.last_event_at is not None:
                 self._latest = statistics.last_event_at.timestamp()
             # Both were read a moment after the position, and may hold events that the feed is going to bring. Positions
             # have no gaps, so the sums tell up to which one each of them counted; those are not counted again.
-            self._totalled_to = max(position, sum(self._totals.values()))
+            self._totalled_to = max(position, counted)
             before_window = statistics.total_events - statistics.recent_events
             self._plotted_to = max(position, before_window + sum(bucket.count for bucket in buckets))
-        self._rates.clear()
-        self._all = SlidingRate(60)
         for bucket in buckets:
-            self._count(source_key(bucket.source_id), bucket.start.timestamp(), bucket.count)
+            self._sources.count(source_key(bucket.source_id), bucket.start.timestamp(), bucket.count)
         self.plot.start(rows, buckets, self._plotted_to)
         if self.moment is None:
             self.show(rows, found, words)
@@ -208,9 +183,7 @@ class StreamState(param.Parameterized):
             if event.stream_seq > self._plotted_to:
                 counts[key, int(min(stored, now))] += 1
             self.plot.take(event.stream_seq, key, event, now)
-            if event.stream_seq > self._totalled_to:
-                self._totals[key] += 1
-            self._last[key] = stored
+            self._sources.saw(key, stored, counts=event.stream_seq > self._totalled_to)
             self._latest = stored
             self.kinds.add(event.stream_seq, event.event_type)
             if event.stream_seq > self._shown_to and wanted.passes(event):
@@ -219,7 +192,7 @@ class StreamState(param.Parameterized):
                 else:
                     self._accept(event)
         for (key, second), n in counts.items():
-            self._count(key, second, n)
+            self._sources.count(key, second, n)
         if events:
             self.delivery.take(events)
             self._received += len(events)
@@ -228,18 +201,17 @@ class StreamState(param.Parameterized):
     def _accept(self, event: Event) -> None:
         self._matched += 1
         self._found_since += event.stream_seq > self._changed_at
-        if self.moment is not None:  # the rows stand still
-            self._meanwhile.append(event)
-            return
-        if len(self._pending) == self.cap:
-            self._pending.popleft()
-            self._overrun += not self.asleep  # what nobody could see was not skipped
-        self._pending.append(event)
+        self._rows.put(event, still=self.moment is not None, seen=not self.asleep)
 
     def unsure(self) -> list[Event]:
         """Events that came and whose content must be matched, in order; they are handed over once."""
         unsure, self._unsure = self._unsure, []
         return unsure
+
+    @property
+    def rows(self) -> deque[Event]:
+        """The rows that are shown, newest first."""
+        return self._rows.shown
 
     @property
     def waiting(self) -> int:
@@ -253,24 +225,11 @@ class StreamState(param.Parameterized):
             if event.stream_seq > shown_to:
                 self._accept(event)
 
-    def _count(self, key: str, t: float, n: int) -> None:
-        self._rates.setdefault(key, SlidingRate(61)).add(t, n)
-        self._all.add(t, n)
-
-    def _rate(self, key: str, now: float) -> float:
-        """A source's events per second over the last complete 60 seconds."""
-        ring = self._rates.get(key)
-        return sum(n for _, n in ring.buckets(now)[:-1]) / 60 if ring else 0.0
-
     # What is seen
 
     def draw(self) -> None:
         """Announce what came since the last draw: its rows, newest first, and the counters."""
-        fresh = list(self._pending)
-        self._pending.clear()
-        self.rows.extendleft(fresh)
-        fresh.reverse()
-        skipped, self._overrun = self._overrun, 0
+        fresh, skipped = self._rows.draw()
         self.drawn_to = self.position
         self.param.update(
             fresh=fresh,
@@ -297,10 +256,10 @@ class StreamState(param.Parameterized):
             figures = {"refilled": stats.refilled, "lag": stats.lag}
         self.param.update(
             beat=self.beat + 1,
-            rate=self._all.rate(now),
+            rate=self._sources.rate(now),
             badge=badge_of(feed_state, self.ingestion),
             total=max(self.position, self._totalled_to),
-            sources=self._describe(now),
+            sources=self._sources.describe(now),
             types=self.kinds.told(),
             **self._last_event(now),
             **figures,
@@ -316,12 +275,11 @@ class StreamState(param.Parameterized):
         """
         if self.by_position:
             newest = max(rows[0].stream_seq if rows else 0, self._changed_at)
-            newer = [event for event in (*reversed(self._pending), *self.rows) if event.stream_seq > newest]
+            newer = self._rows.newer(newest)
             self._shown_to = max(newest, newer[0].stream_seq if newer else 0)
         else:
-            newer = list(reversed(self._pending))
-        self._pending.clear()
-        self.rows = deque([*newer, *rows][: self.cap], maxlen=self.cap)
+            newer = self._rows.newer(None)
+        self._rows.replace([*newer, *rows])
         self.searched(found, words)
         self.param.update(
             resets=self.resets + 1,
@@ -340,19 +298,13 @@ class StreamState(param.Parameterized):
 
     def hold(self, moment: float, rows: Sequence[Event]) -> None:
         """Show the rows that end at a moment, newest first, and let them stand still."""
-        if self.moment is None:
-            self._meanwhile.clear()
-        self._pending.clear()
-        self.rows = deque(rows[: self.cap], maxlen=self.cap)
+        self._rows.hold(rows, anew=self.moment is None)
         self.param.update(moment=moment, resets=self.resets + 1)
 
     def release(self, rows: Sequence[Event]) -> None:
         """Show the newest rows again, and what comes; what came since those given were read stays on top of them."""
         self.moment = None
-        self.rows.clear()
-        if self.by_position:
-            self._pending.extend(self._meanwhile)
-        self._meanwhile.clear()
+        self._rows.go_on(with_what_came=self.by_position)
         self.show(rows)
 
     def filter(self, source: str) -> None:
@@ -366,11 +318,10 @@ class StreamState(param.Parameterized):
         self._tell_found()
         keys = [source_key(one) for one in wanted.sources]
         self.source = keys[0] if len(keys) == 1 else ALL
-        self._pending = deque(event for event in self._pending if wanted.passes(event))
         if wanted.looks_inside:
-            self._pending.clear()  # they are among those that are read
+            self._rows.pending.clear()  # they are among those that are read
             return
-        self.rows = deque((event for event in self.rows if wanted.passes(event)), maxlen=self.cap)
+        self._rows.keep(wanted.passes)
         self._shown_filter = wanted
         self.filters.words = []
         self.resets += 1
@@ -413,31 +364,12 @@ class StreamState(param.Parameterized):
 
     def name_of(self, key: str) -> str | None:
         """A source's name, None for events without one; an unknown source is called by the end of its id."""
-        if key == "none":
-            return None
-        known = self._known.get(key)
-        return printable(known.name) if known else f"…{key[-6:]}"
+        return self._sources.name_of(key)
 
     def colour_of(self, key: str) -> str:
         """A source's colour, the same in chips, filter and plot."""
-        return colour_of(key, self._order)
+        return self._sources.colour_of(key)
 
     def _last_event(self, now: float) -> dict[str, Any]:
         age = None if self._latest is None else now - self._latest
         return {"last_event_at": self._latest, "last_event_text": timetext.ago(age)}
-
-    def _describe(self, now: float) -> list[dict[str, Any]]:
-        keys = [*self._order, *(key for key in self._totals if key not in self._known)]
-        return [
-            {
-                "key": key,
-                "name": self.name_of(key) or "No source",
-                "type": self._known[key].type if key in self._known else "",
-                "colour": self.colour_of(key),
-                "total": self._totals[key],
-                "rate": self._rate(key, now),
-                "last": timetext.ago(now - self._last[key]) if key in self._last else "never",
-                "trouble": self._troubles.get(key, ""),
-            }
-            for key in keys
-        ]
