@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.views.making import an_event
-from vibeseater.views import rows, timetext
+from vibeseater.views import crowd, rows, timetext
 from vibeseater.views.axis import CalmEnd, round_up
 from vibeseater.views.palette import NO_SOURCE, SOURCE_COLOURS, colour_of
 
@@ -113,3 +114,16 @@ def test_colours_differ_and_start_again_beyond_the_palette() -> None:
     assert [colour_of(key, order) for key in order[:-1]] == list(SOURCE_COLOURS)
     assert colour_of(order[-1], order) == SOURCE_COLOURS[0]
     assert colour_of("none", order) == NO_SOURCE
+
+
+def test_many_views_tick_by_turns_and_more_rarely() -> None:
+    """One ticks at the second; a hundred are spread evenly over the time that a browser waits for."""
+    before = len(crowd._places)
+    few = [crowd.Place() for _ in range(max(0, 8 - before))]
+    assert all(place.until_tick(1000.25) == pytest.approx(0.77) for place in few)
+    many = [crowd.Place() for _ in range(100)]
+    assert crowd.is_crowded()
+    at = sorted((1000.25 + place.until_tick(1000.25)) % crowd.pace() for place in many)
+    assert crowd.pace() == 3
+    assert max(b - a for a, b in itertools.pairwise(at)) < 0.15
+    assert all(0 < place.until_tick(t / 7) <= 3 for place in many for t in range(50))

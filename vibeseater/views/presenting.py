@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import panel as pn
+from panel.io.state import set_curdoc
 from tornado.websocket import WebSocketClosedError
 
 __all__ = ["Presenter", "ensure_extension"]
@@ -75,8 +76,9 @@ class Presenter:
         # in other threads, beside whatever the loop does. It ends at once: one that waits would hold the lock.
         async def locked() -> None:
             try:
-                # Panel's hold sends all changes as one message: a third of the work of Bokeh's own.
-                with pn.io.hold(document):
+                # Bokeh forgets which document is at work as soon as a coroutine begins, and Panel would put off each
+                # change to a message of its own. Told again, its hold sends all changes as one.
+                with set_curdoc(document), pn.io.hold(document):
                     change()
             except Exception as error:
                 if not done.done():
