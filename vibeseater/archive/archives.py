@@ -17,6 +17,7 @@ from vibeseater.archive.retention import Age, Retention, RetentionRule, position
 from vibeseater.archive.writer import Advance, archive_upto
 from vibeseater.errors import InputError
 from vibeseater.models import Record, Stream
+from vibeseater.store import event_rates
 from vibeseater.store.event_types import note_types
 from vibeseater.store.pool import Pool
 from vibeseater.store.streams import StreamStore
@@ -153,6 +154,7 @@ class Archives:
             else:
                 if upto > marks.purged_seq:
                     await note_types(connection, found.id)
+                    await event_rates.keep_purged(connection, found.id, marks.purged_seq, upto)
                     await manifest.raise_purged(connection, found.id, upto)
                 chunks = await delete_purged(connection, found.id, advance)
         return Purged(

@@ -10,10 +10,11 @@ __all__ = ["progress"]
 
 
 @contextlib.contextmanager
-def progress(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Show how far a long piece of work is. Call what it gives with how much is done of `total`."""
+def progress(title: str, total: int | None) -> Iterator[Callable[..., None]]:
+    """Show how far a long piece of work is. Call what it gives with how much is done, and of how much where that is not
+    `total`."""
     if not sys.stderr.isatty():
-        yield lambda done: None
+        yield lambda done, of=None: None
         return
     from rich.console import Console  # here: rich takes longer to load than most commands to run
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -21,4 +22,4 @@ def progress(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=total)
-        yield lambda done: bar.update(task, completed=done)
+        yield lambda done, of=total: bar.update(task, completed=done, total=of)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from importlib import resources
 from typing import NamedTuple
@@ -15,6 +16,12 @@ from vibeseater.store.pool import CONNECTION_LOST, Connection
 __all__ = ["Migration", "State", "apply", "known_migrations", "state"]
 
 _LOCK = 0x5EA7E4  # an advisory lock's key: any number, the same in all processes
+
+PATIENCE = 120.0
+"""Seconds for which a migration tries to get its tables for itself."""
+
+_LOCK_WAIT = "1s"
+_PAUSE = 0.5  # seconds between two tries
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS vibeseater_migrations (
@@ -69,7 +76,8 @@ async def apply(connection: Connection, timeout: float | None = None) -> list[Mi
         timeout: seconds that PostgreSQL gets to say where it stands. Migrations themselves take what they take.
 
     Raises:
-        MigrationError: the database is newer than this code, or a migration failed (and was rolled back).
+        MigrationError: the database is newer than this code, or a migration failed (and was rolled back), or its
+            tables were in use without a pause.
         TimeoutError: PostgreSQL does not say where it stands.
     """
     before = await state(connection, timeout)
@@ -96,14 +104,33 @@ async def _apply_locked(connection: Connection) -> list[Migration]:
     _check_not_newer(now)
     missing = await _missing(connection, now)
     for item in missing:
-        async with connection.transaction():
-            await connection.execute(item.sql)
-            if item.number == 1:
-                await timescale.make_hypertable(connection)
-            await connection.execute(
-                "INSERT INTO vibeseater_migrations (number, name) VALUES ($1, $2)", item.number, item.name
-            )
+        await _apply_one(connection, item)
     return missing
+
+
+async def _apply_one(connection: Connection, item: Migration) -> None:
+    """Apply one, as a whole, in a moment when nobody keeps its tables: whoever waits for such a lock keeps all who come
+    later waiting too, so it waits shortly and tries again."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + PATIENCE
+    while True:
+        try:
+            async with connection.transaction():
+                await connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_WAIT}'")
+                await connection.execute(item.sql)
+                if item.number == 1:
+                    await timescale.make_hypertable(connection)
+                await connection.execute(
+                    "INSERT INTO vibeseater_migrations (number, name) VALUES ($1, $2)", item.number, item.name
+                )
+            return
+        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:
+            if loop.time() > end:
+                raise MigrationError(
+                    f"Migration {item.name} found its tables in use for {PATIENCE:g} s, and nothing was changed: "
+                    f"{error}. Run it again when the dump, or whatever long transaction it is, has ended."
+                ) from error
+            await asyncio.sleep(_PAUSE)
 
 
 async def _missing(connection: Connection, found: State, timeout: float | None = None) -> list[Migration]:
