@@ -10,21 +10,27 @@ from urllib.parse import urlencode
 
 import panel as pn
 import panel_material_ui as pmui
+from bokeh.themes import Theme
 from panel.util import edit_readonly
 
 from vibeseater.errors import InputError, NotFoundError, VibeSeaterError
 from vibeseater.html import printable
 from vibeseater.seater import VibeSeater
 from vibeseater.views.address import Address
+from vibeseater.views.analysis.question import query_of, read_query
+from vibeseater.views.analysis.state import AnalysisState
+from vibeseater.views.analysis.view import AnalyticsView
 from vibeseater.views.frame import Frame, is_dark
 from vibeseater.views.message import Message
+from vibeseater.views.navigation import Navigation
+from vibeseater.views.page_address import PageAddress
 from vibeseater.views.palette import ACCENT
 from vibeseater.views.runtime import shared_seater
 from vibeseater.views.stream_view import StreamView
 from vibeseater.views.streams_view import StreamsView
 from vibeseater.views.tasks import detached
 
-__all__ = ["page", "stream_page", "streams_page"]
+__all__ = ["analytics_page", "page", "stream_page", "streams_page"]
 
 # All components are imported with this module, none while a page is made: Panel can't tell a browser that is already
 # there of a new component without spoiling what that component sends.
@@ -104,6 +110,7 @@ def page(title: str, make: Body) -> Any:
     made = pmui.Page(
         title="VibeSeater",
         meta_title=frame.title,
+        header=[Navigation()],
         main=[frame, body],
         dark_theme=frame.dark,
         theme_config=_THEME,
@@ -143,12 +150,7 @@ def stream_page() -> Any:
         try:
             stream = await detached(seater.streams.get_stream(wanted))
         except (NotFoundError, InputError):
-            return Message(
-                heading="No such stream",
-                text=f"There is no stream {printable(wanted)[:80]}. Was it deleted, or is the address cut off?",
-                link="streams",
-                label="All streams",
-            )
+            return _no_such_stream(wanted)
         view = StreamView(seater, stream)
         address = Address(view.state, _whole_query(), view.session.change)
         if event := _query("event"):
@@ -167,6 +169,57 @@ def streams_page() -> Any:
         return StreamsView(seater)
 
     return page("Streams", make)
+
+
+def analytics_page() -> Any:
+    """A stream as a whole, `?id=` its id or slug; left out, the one with the newest events."""
+
+    async def make(seater: VibeSeater, frame: Frame) -> Any:
+        asked, problem = read_query(_whole_query())
+        if wanted := asked.get("stream"):
+            try:
+                stream = await detached(seater.streams.get_stream(wanted))
+            except (NotFoundError, InputError):
+                return _no_such_stream(wanted)
+        else:
+            streams = await detached(seater.streams.list_streams())
+            if not streams:
+                return Message(
+                    heading="Nothing to analyse yet",
+                    text="Make a stream first, and let it gather some events.",
+                    link="streams",
+                    label="All streams",
+                )
+            stream = max(streams, key=lambda one: one.last_event_at or one.created_at)
+        state = AnalysisState(**{**asked, "stream": str(stream.id)}, problem=problem)
+        view = AnalyticsView(seater, state=state)
+
+        def moved(query: str) -> None:
+            fields, told = read_query(query)
+            fields.setdefault("stream", state.stream)
+            view.session.change(lambda: state.param.update(**fields, problem=told))
+
+        followed = ["stream", "range", "within", "by", "first", "second"]
+        address = PageAddress(["id", "range", "within", "by", "first", "second"], query_of(state.param.values()), moved)
+        state.param.watch(lambda *_: setattr(address, "query", query_of(state.param.values())), followed)
+        frame.show("Analytics")
+        state.param.watch(lambda event: frame.show(f"{event.new} · Analytics"), "title")
+        return pn.Column(address, view, sizing_mode="stretch_width", margin=0)
+
+    # The page's theme colours figures in the browser, but passes over those that come while it is changed. Ours are
+    # made for light and dark: a theme of the document's own that names their parts lets them be.
+    if pn.state.curdoc is not None:
+        pn.state.curdoc.theme = Theme(json={"attrs": {"Axis": {}, "Figure": {}, "Grid": {}}})
+    return page("Analytics", make)
+
+
+def _no_such_stream(wanted: str) -> Message:
+    return Message(
+        heading="No such stream",
+        text=f"There is no stream {printable(wanted)[:80]}. Was it deleted, or is the address cut off?",
+        link="streams",
+        label="All streams",
+    )
 
 
 def _whole_query() -> str:

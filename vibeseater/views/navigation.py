@@ -1,0 +1,27 @@
+"""The way from page to page, in the bar at the top. A page adds itself to `PAGES`; what it holds is not known here."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import param
+from panel.custom import JSComponent
+
+from vibeseater.views import component
+
+__all__ = ["PAGES", "Navigation"]
+
+PAGES = (("streams", "Streams"), ("wall", "Wall"), ("analytics", "Analytics"))
+"""Address and label of each page that can be gone to, in order."""
+
+
+class Navigation(JSComponent):
+    """Links to all pages; where there is little room, a menu. The stream that is looked at goes along."""
+
+    pages = param.List([{"name": name, "label": label} for name, label in PAGES])
+
+    _esm = component.script("navigation")
+    _stylesheets: ClassVar[list[str]] = component.styles("navigation")
+
+    def __init__(self, **params: Any) -> None:
+        super().__init__(**{"margin": 0, "sizing_mode": "stretch_width", **params})
