@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vibeseater.views.analysis import words
@@ -22,6 +22,7 @@ intervals = st.builds(
 )
 
 
+@settings(deadline=None)  # a loaded machine
 @given(
     st.one_of(st.none(), intervals),
     st.sampled_from(["1h", "24h", "all"]),
