@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import panel as pn
 import pytest
 
 from tests.servers import eventually
@@ -50,3 +51,30 @@ async def test_a_view_can_be_awaited_until_it_knows_what_is_stored(seater: VibeS
     lost = await StreamView(seater, gone).loaded()
     assert "no such stream" in lost.state.problem
     await lost.aclose()
+
+
+async def test_a_view_can_be_laid_out_anew(seater: VibeSeater) -> None:
+    """With a part of one's own, which is told of what is stored, of what comes, and of what a filter leaves."""
+    stream = await seater.streams.create_stream("Mine")
+    how = {"stream_id": stream.id, "event_type": "n"}
+    await seater.events.create_event(**how, content={"title": "stored"})
+    seen: list[list[str]] = []
+
+    class Mine(StreamView):
+        def compose(self) -> pn.Column:
+            self.state.param.watch(self.note, ["fresh", "resets"])
+            return pn.Column(self.badge, self.table)
+
+        def note(self, *_: object) -> None:
+            seen.append([event.content["title"] for event in self.state.rows])
+
+    view = Mine(seater, stream)
+    shown = view.__panel__()
+    view._presenter.browser_is_ready()  # as the table's script does
+    assert len(shown) == 2
+    await eventually(lambda: seen and seen[-1] == ["stored"])
+    await seater.events.create_event(**how, content={"title": "new"})
+    await eventually(lambda: seen[-1] == ["new", "stored"])
+    view.filter.search = "stored"
+    await eventually(lambda: seen[-1] == ["stored"])
+    await view.aclose()

@@ -142,6 +142,15 @@ class StreamView(Viewer):
     def __panel__(self) -> Any:
         self._presenter.await_browser()
         self._begin()
+        return self.compose()
+
+    def compose(self) -> Any:
+        """What is shown. Override it to show other parts, or to lay them out in another way.
+
+        The parts are this view's attributes: `badge`, `controls`, `statistics`, `plot`, `sources`, `filter_bar`,
+        `source_filter`, `table` and so on. `table` has to be among them: it tells when the browser is there, which all
+        others wait for. A part of one's own is a Viewer that watches `state.fresh` and `state.resets`.
+        """
         heading = Heading(text=self.state.param.title, margin=0)
         return layout.sheet(
             self.lifeline,
