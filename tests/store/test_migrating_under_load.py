@@ -33,11 +33,22 @@ async def apply_upto(connection: Connection, last: int) -> list[str]:
 
 
 @asynccontextmanager
-async def first_schema(url: str, redis_url: str) -> AsyncIterator[tuple[VibeSeater, Stream, Source]]:
+async def first_schema(
+    url: str, redis_url: str, layout: str = "plain"
+) -> AsyncIterator[tuple[VibeSeater, Stream, Source]]:
     """A VibeSeater on the first schema, with a stream and a source of it. It writes and watches by the statements that
     the first version had: they name nothing that came later."""
+
+    async def leave_plain(_connection: Connection) -> bool:
+        return False
+
     async with connected(load_settings(database_url=url)) as connection:
-        assert await apply_upto(connection, 1) == ["0001_events"]
+        if layout == "hypertable" and not await timescale.is_usable(connection):
+            pytest.skip("this PostgreSQL has no TimescaleDB")
+        with pytest.MonkeyPatch.context() as patch:
+            if layout == "plain":
+                patch.setattr(timescale, "make_hypertable", leave_plain)
+            assert await apply_upto(connection, 1) == ["0001_events"]
         stream_id, source_id = uuid_utils.compat.uuid7(), uuid_utils.compat.uuid7()
         await connection.execute("INSERT INTO streams (id, slug, title) VALUES ($1, 'a', 'A')", stream_id)
         await connection.execute("INSERT INTO sources (id, type, name) VALUES ($1, 'synthetic', 's')", source_id)
@@ -106,10 +117,10 @@ class Load:
         await asyncio.gather(*self._writers)
 
 
-async def watch_all_migrations(url: str, redis_url: str, before: int) -> dict[str, float]:
+async def watch_all_migrations(url: str, redis_url: str, layout: str, before: int) -> dict[str, float]:
     """The proof, with so many events in the table beforehand; the longest wait of a writer by migration, in seconds."""
     waits = {}
-    async with first_schema(url, redis_url) as (seater, stream, source):
+    async with first_schema(url, redis_url, layout) as (seater, stream, source):
         for begin in range(0, before, 10_000):
             await seater.events.create_events_batch(
                 item(stream, n, content=PAYLOAD) for n in range(begin, min(before, begin + 10_000))
@@ -162,17 +173,27 @@ async def watch_all_migrations(url: str, redis_url: str, before: int) -> dict[st
     return waits
 
 
-async def test_from_the_first_schema_under_load(empty_database_url: str, redis_url: str) -> None:
+LAYOUTS = ["plain", pytest.param("hypertable", marks=pytest.mark.timescaledb)]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+async def test_from_the_first_schema_under_load(empty_database_url: str, redis_url: str, layout: str) -> None:
     """Nothing is lost, doubled or out of order, and no call fails."""
-    waits = await watch_all_migrations(empty_database_url, redis_url, 500)
+    waits = await watch_all_migrations(empty_database_url, redis_url, layout, 500)
     assert list(waits)[: len(ALL) - 1] == [one.name for one in ALL[1:]]
 
 
 @pytest.mark.slow
-async def test_from_the_first_schema_under_load_with_many_events(empty_database_url: str, redis_url: str) -> None:
-    """The same with more events than an index is built of in a migration: no writer waits for long."""
-    waits = await watch_all_migrations(empty_database_url, redis_url, 250_000)
+@pytest.mark.parametrize("layout", LAYOUTS)
+async def test_from_the_first_schema_under_load_with_many_events(
+    empty_database_url: str, redis_url: str, layout: str
+) -> None:
+    """The same with more events than an index is built of in a migration: no writer waits for long, but for the index
+    of searches in the one chunk of a hypertable in which all these events lie."""
+    waits = await watch_all_migrations(empty_database_url, redis_url, layout, 250_000)
     print("\n".join(f"{name}: {seconds:.2f} s" for name, seconds in waits.items()))
+    chunk = waits.pop("search index") if layout == "hypertable" else 0
+    assert chunk < 60, chunk
     assert max(waits.values()) < 10, waits
 
 
