@@ -6,11 +6,13 @@ Name a PostgreSQL that has it in VIBESEATER_TEST_DATABASE_URL; elsewhere these t
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -259,6 +261,32 @@ async def test_a_conversion_that_was_interrupted_goes_on(plain: str, redis_url: 
             assert await conversion.convert(connection, lambda done, total: steps.append(done)) == 30_000
         assert steps[0] > 10_000
         assert await seater.events.list_events(stream, limit=1, order="newest") == stored[-1:]
+
+
+async def test_an_ordinary_user_has_all_of_it(servers: TestServers, empty_database_url: str, redis_url: str) -> None:
+    """Who owns the database, and is no superuser: schema, hypertable, aggregate, refresh, compression and purge."""
+    name, database = f"vs_test_user_{os.getpid()}", urlsplit(empty_database_url).path[1:]
+    admin = await asyncpg.connect(servers.database_url)
+    try:
+        await admin.execute(f'CREATE ROLE "{name}" LOGIN; ALTER DATABASE "{database}" OWNER TO "{name}"')
+        parts = urlsplit(empty_database_url)
+        own = parts._replace(netloc=f"{name}@{parts.netloc.rpartition('@')[2]}").geturl()
+        async with vibeseater.connect(own, redis_url) as seater:
+            stream = await seater.streams.create_stream(title="A")
+            moments = [NOW - timedelta(days=7 * week) for week in range(10)]
+            await seater.events.create_events_batch(item(stream, occurred_at=moment) for moment in moments)
+            async with connection_of(own) as connection:
+                assert await timescale.is_hypertable(connection)
+                if await event_rates.make(connection):
+                    await event_rates.refresh(connection)
+                    assert await held(seater) >= 9
+                    assert await timescale.compress_after(connection, 20 * 86400) >= 6
+            done = await seater.archive.purge(stream, keep=0, dry_run=False, without_archive=True)
+            assert done.chunks >= 9
+    finally:
+        await admin.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+        await admin.execute(f'DROP ROLE "{name}"')
+        await admin.close()
 
 
 async def test_the_apache_edition_is_told_apart(seater: VibeSeater) -> None:

@@ -23,8 +23,9 @@ CHUNK_DAYS = 7
 _USABLE = """
 SELECT EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'timescaledb')
     OR (    EXISTS (SELECT 1 FROM pg_available_extensions WHERE name = 'timescaledb')
-        -- An extension that is installed as files but not preloaded fails at CREATE EXTENSION.
-        AND coalesce(current_setting('shared_preload_libraries', true), '') LIKE '%timescaledb%'
+        -- An extension that is installed as files but not preloaded fails at CREATE EXTENSION. What is preloaded only
+        -- a superuser may ask; that the extension's loader has settings, anybody can see.
+        AND EXISTS (SELECT 1 FROM pg_settings WHERE name LIKE 'timescaledb.%')
         AND (   (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
              OR has_database_privilege(current_database(), 'CREATE')))
 """
