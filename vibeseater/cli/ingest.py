@@ -117,6 +117,9 @@ async def _source(seater: VibeSeater, stream: Stream, wanted: _Wanted) -> Source
 
 async def _run(seater: VibeSeater, streams: list[Stream], files: list[Source], as_json: bool) -> None:
     """Run the streams (none: all live ones) until cancelled, or until the files have ended."""
+    from vibeseater.operations import monitor_of
+
+    monitor_of(seater, "ingest")
     if not streams:
         await seater.streaming.supervise()
     begun = [stream for stream in streams if stream.status != "live"]

@@ -9,6 +9,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from vibeseater import telemetry
 from vibeseater.errors import in_a_line
@@ -18,6 +19,7 @@ from vibeseater.operations.snapshot import Told
 __all__ = ["Figures", "figures"]
 
 _MOST_TOPICS = 1000
+_SHOWN = (str, int, UUID, Exception)
 _MOST_TOLD = 60
 
 COUNTERS = (
@@ -122,7 +124,7 @@ class Figures:
                 last.times += 1
                 last.count += count
                 return
-        said = {key: value for key, value in metadata.items() if key != "batch" and value is not None}
+        said = {key: value for key, value in metadata.items() if key != "batch" and isinstance(value, _SHOWN)}
         text = ", ".join(
             f"{key} {in_a_line(value) if isinstance(value, Exception) else value}" for key, value in said.items()
         )

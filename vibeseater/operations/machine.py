@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections import deque
 
 import psutil
 
@@ -45,6 +46,7 @@ class LoopWatch:
     def __init__(self, histogram: Histogram) -> None:
         self._histogram = histogram
         self._worst = 0.0
+        self._seconds: deque[float] = deque([0.0], maxlen=10)
         self._due = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -59,10 +61,20 @@ class LoopWatch:
         if self._timer is not None:
             self._timer.cancel()
 
+    def turn(self) -> None:
+        """A second is over."""
+        self._seconds.append(self._worst)
+        self._worst = 0.0
+
+    @property
+    def last(self) -> float:
+        """The longest in the last second, in seconds; one that goes on is not known yet."""
+        return self._seconds[-1]
+
+    @property
     def worst(self) -> float:
-        """The longest since the last call, in seconds; one that goes on is not known yet."""
-        worst, self._worst = self._worst, 0.0
-        return worst
+        """The longest in the last ten seconds."""
+        return max(self._seconds)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         late = max(0.0, loop.time() - self._due)

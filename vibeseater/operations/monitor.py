@@ -27,7 +27,7 @@ from vibeseater.operations.logs import log_tail
 from vibeseater.operations.machine import LoopWatch, Machine
 from vibeseater.operations.problems import Problem, problems_of
 from vibeseater.operations.redis_state import RedisState, RedisWatch
-from vibeseater.operations.sessions import Sessions
+from vibeseater.operations.sessions import ROWS, Sessions
 from vibeseater.operations.sharing import EXPIRY, Sharing, decoded, encoded
 from vibeseater.operations.siblings import Siblings
 from vibeseater.operations.snapshot import Distribution, FeedFigure, ProcessSnapshot, SessionFigure
@@ -70,8 +70,16 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
 
     def title(self, topic: str) -> str:
         """The name of a topic's stream or source, or else the topic itself."""
-        found = self.database.titles.get(topic.partition(":")[2] or topic)
+        key = topic.partition(":")[2] or topic
+        moving = next((one.title for one in self.database.moving if str(one.id) == key), None)
+        found = self.database.titles.get(key, moving)
         return f"“{found}”" if found else topic
+
+    @property
+    def stored_rate(self) -> float:
+        """Events stored by second, whichever process stored them."""
+        counted = self.database.events_rate
+        return self.rate("events_created") if counted is None or self.database.error else counted
 
     def percentile(self, name: str, share: float) -> float | None:
         """Of a duration over the last ten seconds, all processes together, in seconds."""
@@ -183,12 +191,13 @@ class Monitor:
 
     async def _look(self) -> None:
         figures.turn()
+        self._loop_watch.turn()
         own = self.snapshot(turn=True)
         data = encoded(own)
         if self._siblings is not None:
             self._siblings.tell(own.at, data)
         await asyncio.gather(
-            self._exchange(own, data), self._database.look([*own.topics, *_watched(own)]), self._redis.look()
+            self._exchange(own, data), self._database.look(_watched([own, *self._heard])), self._redis.look()
         )
         processes = self._all(own)
         self._note_gone(processes)
@@ -260,6 +269,8 @@ class Monitor:
         sessions = sorted(self._open_sessions(), key=lambda one: (-one.waiting, one.since))
         pages: dict[str, int] = {}
         for session in sessions:
+            if session.page == ROWS:
+                continue
             pages[session.page] = pages.get(session.page, 0) + 1
         return ProcessSnapshot(
             id=seater.streaming.holder,
@@ -281,7 +292,8 @@ class Monitor:
             cpu=cpu,
             cpu_seconds=cpu_seconds,
             memory=self._machine.memory,
-            loop_lag=self._loop_watch.worst(),
+            loop_lag=self._loop_watch.last,
+            loop_worst=self._loop_watch.worst,
             tasks=len(asyncio.all_tasks()),
             writer_queue=seater.events.queued,
             publish_queue=seater.publisher.queued,
@@ -289,10 +301,10 @@ class Monitor:
             postgres=seater.hub.checked and not self._database.state.error,
             redis_error=self._redis_error,
             feed_count=len(feeds),
-            session_count=len(sessions),
+            session_count=sum(pages.values()),
             pages=pages,
             feeds=sorted(feeds, key=lambda one: (-one.lag, -one.behind, one.topic))[:_MOST_FEEDS],
-            sessions=sessions[:_MOST_SESSIONS],
+            sessions=[one for one in sessions if one.page != ROWS or one.waiting][:_MOST_SESSIONS],
             told=list(figures.told)[-40:],
             logs=list(log_tail.lines)[-40:],
         )
@@ -327,14 +339,18 @@ class Monitor:
             return []
 
 
-def _watched(own: ProcessSnapshot) -> list[str]:
-    return [*(feed.topic for feed in own.feeds), *(f"stream:{one.what}" for one in own.sessions if one.what)]
+def _watched(processes: list[ProcessSnapshot]) -> list[str]:
+    """The topics whose names are shown."""
+    found: set[str] = set()
+    for one in processes:
+        found.update(one.topics, (feed.topic for feed in one.feeds), (f"stream:{it.what}" for it in one.sessions))
+    return list(found)
 
 
 def _history(overview: Overview) -> dict[str, float | None]:
     processes = overview.processes
     values: dict[str, Any] = {
-        "events": overview.rate("events_created"),
+        "events": overview.stored_rate,
         "messages": overview.rate("messages"),
         "delivered": overview.rate("delivered"),
         "lag": max(process.loop_lag for process in processes),

@@ -172,10 +172,10 @@ def _work(overview: Overview) -> Iterator[Problem]:
 
 
 def _process(process: ProcessSnapshot, overview: Overview) -> Iterator[Problem]:
-    if process.loop_lag > LATE:
+    if process.loop_worst > LATE:
         yield _warning(
             "process",
-            f"{process.name} stood still for {process.loop_lag:.1f} s: something holds its event loop, and all its "
+            f"{process.name} stood still for {process.loop_worst:.1f} s: something holds its event loop, and all its "
             "viewers wait.",
             "A telemetry handler or a callback of your own that blocks? Too many viewers? Then more --num-procs.",
         )

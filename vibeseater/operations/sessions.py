@@ -11,7 +11,13 @@ from typing import Any
 
 from vibeseater.operations.snapshot import SessionFigure
 
-__all__ = ["Sessions", "sessions_of", "waiting_bytes"]
+__all__ = ["OPEN_ROWS", "ROWS", "Sessions", "sessions_of", "waiting_bytes"]
+
+OPEN_ROWS = "vibeseater_open_rows"
+"""Where a Tornado application's settings keep the open sockets of `/rows`, which have `opened` and `what`."""
+
+ROWS = "/rows"
+"""Their page's name: beside a page's session, not one of its own."""
 
 Sessions = Callable[[], Iterable[SessionFigure]]
 
@@ -37,6 +43,11 @@ def sessions_of(application: Any) -> list[SessionFigure]:
                     connected=session.connection_count > 0,
                 )
             )
+    found.extend(
+        SessionFigure(page=ROWS, what=rows.what, since=rows.opened, waiting=waiting_bytes(rows), connected=True)
+        for rows in list(getattr(application, "settings", {}).get(OPEN_ROWS, ()))
+        if rows.ws_connection is not None
+    )
     return found
 
 

@@ -88,7 +88,7 @@ class ProcessSnapshot(msgspec.Struct, frozen=True, kw_only=True):
         topics: messages by topic, those with the most; topic_rates: the same by second.
         cpu: cores that it used in the last second. cpu_seconds: since its beginning.
         memory: resident bytes.
-        loop_lag: the longest that its event loop was late in the last second, in seconds.
+        loop_lag: the longest that its event loop was late in the last second, in seconds; loop_worst: in the last ten.
         redis: whether it hears Redis; postgres: whether PostgreSQL answered it last.
         redis_error: what is wrong with Redis, else empty.
         feeds, sessions: the worst first, bounded; feed_count, session_count: all of them.
@@ -112,6 +112,7 @@ class ProcessSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     cpu_seconds: float
     memory: int
     loop_lag: float
+    loop_worst: float
     tasks: int
     writer_queue: int
     publish_queue: int

@@ -11,7 +11,7 @@ from vibeseater.views import component
 
 __all__ = ["PAGES", "Navigation"]
 
-PAGES = (("streams", "Streams"), ("wall", "Wall"), ("analytics", "Analytics"))
+PAGES = (("streams", "Streams"), ("wall", "Wall"), ("analytics", "Analytics"), ("operations", "Operations"))
 """Address and label of each page that can be gone to, in order."""
 
 

@@ -23,6 +23,7 @@ from vibeseater.views.analysis.view import AnalyticsView
 from vibeseater.views.frame import Frame, is_dark
 from vibeseater.views.message import Message
 from vibeseater.views.navigation import Navigation
+from vibeseater.views.operations_view import OperationsView
 from vibeseater.views.page_address import PageAddress
 from vibeseater.views.palette import ACCENT
 from vibeseater.views.runtime import shared_seater
@@ -30,7 +31,7 @@ from vibeseater.views.stream_view import StreamView
 from vibeseater.views.streams_view import StreamsView
 from vibeseater.views.tasks import detached
 
-__all__ = ["analytics_page", "page", "stream_page", "streams_page"]
+__all__ = ["analytics_page", "operations_page", "page", "stream_page", "streams_page"]
 
 # All components are imported with this module, none while a page is made: Panel can't tell a browser that is already
 # there of a new component without spoiling what that component sends.
@@ -220,6 +221,17 @@ def _no_such_stream(wanted: str) -> Message:
         link="streams",
         label="All streams",
     )
+
+
+def operations_page() -> Any:
+    """How all processes, PostgreSQL and Redis fare, and what is wrong."""
+
+    async def make(seater: VibeSeater, _frame: Frame) -> Any:
+        view = OperationsView(seater)
+        view.show_last()
+        return view
+
+    return page("Operations", make)
 
 
 def _whole_query() -> str:

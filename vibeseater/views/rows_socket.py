@@ -6,16 +6,19 @@ Who may connect is decided where the page is: its session hands its browser a ti
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
+from weakref import WeakSet
 
 from bokeh.server.util import check_allowlist
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
-from vibeseater import tickets
+from vibeseater import telemetry, tickets
 from vibeseater.errors import VibeSeaterError
+from vibeseater.operations.sessions import OPEN_ROWS
 from vibeseater.seater import VibeSeater
 from vibeseater.views.shared_rows import Frame, SharedRows, shared_rows
 
@@ -56,6 +59,7 @@ class RowsSocket(WebSocketHandler):
         self._connect = connect
         self._shared: SharedRows | None = None
         self._waiting = 0
+        self.opened, self.what = 0.0, ""  # since when, and the stream's id
 
     def check_origin(self, origin: str) -> bool:
         """As for the pages' own websockets."""
@@ -82,6 +86,8 @@ class RowsSocket(WebSocketHandler):
         if frames is None:
             self.close(4404, "not at hand")
             return
+        self.settings.setdefault(OPEN_ROWS, WeakSet()).add(self)  # the operations page tells who is slow
+        self.opened, self.what = time.time(), topic.removeprefix("rows:")
         self._write('{"op":"hello"}')
         for frame in frames:
             self._on_frame(frame)
@@ -98,6 +104,7 @@ class RowsSocket(WebSocketHandler):
             self.close(1001, "no more")
         elif self._waiting > _MOST_WAITING:
             self.close(4408, "too far behind")
+            telemetry.execute(("vibeseater", "rows", "let_go"), {"count": 1}, {"stream_id": self.what})
         else:
             self._write(frame.text)
 
