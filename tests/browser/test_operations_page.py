@@ -17,9 +17,10 @@ async def test_it_opens_and_tells_what_is_wrong(
 ) -> None:
     async with serving(database_url, throwaway_redis.url) as url:
         page = await browser.new_page(color_scheme=scheme)
+        page.set_default_timeout(90_000)
         failures: list[str] = []
         page.on("pageerror", lambda error: failures.append(str(error)))
-        await page.goto(f"{url}/operations")
+        await page.goto(f"{url}/operations", wait_until="commit")
         await page.get_by_text("All is well").wait_for()
         await page.get_by_text("panel (this page)").wait_for()
         await eventually(lambda: page.locator("svg path.line[d^='M']").count(), message="a chart is drawn")

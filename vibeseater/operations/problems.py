@@ -19,6 +19,7 @@ LATE = 0.5  # seconds that an event loop may be late
 BEHIND_SECONDS = 5.0  # that a feed's consumer may be behind
 BEHIND_EVENTS = 2000
 WAITING = 256 * 1024  # bytes that a browser may be behind
+STUCK = 8.0  # seconds for which it may take nothing
 IDLE = 8.0  # seconds that a source may be without a process: a lease that runs out is taken over sooner
 LONG_TRANSACTION = 600.0  # seconds
 SLOW_QUERY = 30.0  # seconds
@@ -200,11 +201,12 @@ def _process(process: ProcessSnapshot, overview: Overview) -> Iterator[Problem]:
             + " behind. Nobody else is held up, and it loses nothing.",
             "Its consumer takes too long for each event: let it do less, or take batches (feed.batches()).",
         )
-    for session in [one for one in process.sessions if one.waiting > WAITING][:3]:
+    for session in [one for one in process.sessions if one.waiting > WAITING or one.stuck > STUCK][:3]:
+        taken = f" for {session.stuck:.0f} s" if session.stuck > 1 else ""
         yield _warning(
             "viewer",
             f"A browser on {session.page}{f' of {overview.title(session.what)}' if session.what else ''} is slow: "
-            f"{_bytes(session.waiting)} wait to be sent to it. Nobody else is held up.",
+            f"{_bytes(session.waiting)} wait{taken} to be sent to it. Nobody else is held up.",
             "Its network or its machine can't follow: a filter in its page, or a plot of less, helps.",
         )
 

@@ -24,28 +24,34 @@ Sessions = Callable[[], Iterable[SessionFigure]]
 
 def sessions_of(application: Any) -> list[SessionFigure]:
     """The open pages of a `BokehTornado`."""
-    waiting: dict[int, int] = {}
+    waiting: dict[int, tuple[int, float]] = {}
     for client in list(getattr(application, "_clients", ())):
         session = getattr(client, "_session", None)
-        waiting[id(session)] = waiting.get(id(session), 0) + waiting_bytes(getattr(client, "_socket", None))
+        before, longest = waiting.get(id(session), (0, 0.0))
+        size, stuck = _waiting(getattr(client, "_socket", None))
+        waiting[id(session)] = before + size, max(longest, stuck)
     found = []
     for path, context in dict(getattr(application, "applications", {})).items():
         for session in list(context.sessions):
             request = getattr(session.document.session_context, "request", None)
             arguments = dict(getattr(request, "arguments", None) or {})
+            size, stuck = waiting.get(id(session), (0, 0.0))
             named = arguments.get("id") or [b""]
             found.append(
                 SessionFigure(
                     page=path,
                     what=_text(named[0])[:100],
                     since=_since(session),
-                    waiting=waiting.get(id(session), 0),
+                    waiting=size,
+                    stuck=stuck,
                     connected=session.connection_count > 0,
                 )
             )
     found.extend(
-        SessionFigure(page=ROWS, what=rows.what, since=rows.opened, waiting=waiting_bytes(rows), connected=True)
-        for rows in list(getattr(application, "settings", {}).get(OPEN_ROWS, ()))
+        SessionFigure(page=ROWS, what=rows.what, since=rows.opened, waiting=size, stuck=stuck, connected=True)
+        for rows, (size, stuck) in (
+            (rows, _waiting(rows)) for rows in list(getattr(application, "settings", {}).get(OPEN_ROWS, ()))
+        )
         if rows.ws_connection is not None
     )
     return found
@@ -56,6 +62,21 @@ def waiting_bytes(socket: Any) -> int:
     connection = getattr(socket, "ws_connection", None)
     buffer = getattr(getattr(connection, "stream", None), "_write_buffer", None)
     return 0 if buffer is None else len(buffer)
+
+
+def _waiting(socket: Any) -> tuple[int, float]:
+    """Bytes that wait, and for how many seconds something has waited at each look."""
+    # A page's session sends nothing more until the last message was taken, so that a browser that reads nothing at all
+    # keeps few bytes waiting, but for ever.
+    size, now = waiting_bytes(socket), time.monotonic()
+    if not size:
+        if socket is not None:
+            socket._vibeseater_stuck = None
+        return 0, 0.0
+    since = getattr(socket, "_vibeseater_stuck", None)
+    if since is None:
+        since = socket._vibeseater_stuck = now
+    return size, now - since
 
 
 def _since(session: Any) -> float:

@@ -56,6 +56,7 @@ class SessionFigure(msgspec.Struct, frozen=True, kw_only=True):
         what: the stream that it names, an id or a slug, if any.
         since: when it was opened, in seconds since 1970; 0 where that is not known.
         waiting: bytes that wait to be sent to its browser.
+        stuck: seconds for which something has waited without a pause.
         connected: whether its browser is connected just now.
     """
 
@@ -63,6 +64,7 @@ class SessionFigure(msgspec.Struct, frozen=True, kw_only=True):
     what: str
     since: float
     waiting: int
+    stuck: float = 0.0
     connected: bool
 
 

@@ -13,6 +13,7 @@ from vibeseater.html import printable
 from vibeseater.operations import Overview
 from vibeseater.operations.history import History
 from vibeseater.operations.monitor import HISTORY
+from vibeseater.operations.problems import BEHIND_EVENTS, BEHIND_SECONDS, LATE, SLOW_QUERY, STUCK, WAITING
 from vibeseater.views import timetext
 
 __all__ = ["CHARTS", "TABLES", "OperationsState", "Span"]
@@ -254,7 +255,7 @@ def _processes(overview: Overview) -> Iterable[Row]:
             "feeds": str(one.feed_count),
             "queued": f"{one.writer_queue + one.publish_queue:,}",
             "links": f"without {' and '.join(away)}" if away else "both heard",
-            "mark": "error" if away else "warning" if one.loop_worst > 0.5 else "",
+            "mark": "error" if away else "warning" if one.loop_worst > LATE else "",
         }
     for one in overview.gone:
         yield {
@@ -300,7 +301,7 @@ def _sessions(overview: Overview) -> Iterable[Row]:
             "process": one.name,
             "open": span_of(overview.at - session.since) if session.connected else "not connected",
             "waiting": size(session.waiting) if session.waiting else "",
-            "mark": "warning" if session.waiting > 256 * 1024 else "",
+            "mark": "warning" if session.waiting > WAITING or session.stuck > STUCK else "",
         }
     if len(found) > 12:
         yield {"key": "more", "page": f"and {sum(one.session_count for one in overview.processes) - 12:,} more"}
@@ -318,7 +319,7 @@ def _watchers(overview: Overview) -> Iterable[Row]:
             "lag": f"{feed.lag:,}" if feed.lag else "",
             "age": milliseconds(feed.behind) if feed.behind else "",
             "delivered": f"{feed.delivered:,}",
-            "mark": "warning" if feed.lag > 2000 or feed.behind > 5 else "",
+            "mark": "warning" if feed.lag > BEHIND_EVENTS or feed.behind > BEHIND_SECONDS else "",
         }
 
 
@@ -371,7 +372,7 @@ def _queries(overview: Overview) -> Iterable[Row]:
             "seconds": milliseconds(one.seconds),
             "waits": one.waits if one.state == "active" else one.state,
             "query": " ".join(one.query.split()),
-            "mark": "warning" if one.seconds > 30 else "",
+            "mark": "warning" if one.seconds > SLOW_QUERY else "",
         }
 
 
