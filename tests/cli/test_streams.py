@@ -71,6 +71,32 @@ async def test_migrate_says_from_what_to_what(commands: Commands, empty_database
     )
 
 
+async def test_migrate_tells_what_timescaledb_can_do(commands: Commands, seater: VibeSeater, database_url: str) -> None:
+    """Where it is not there, that is an error with its cure; where it is, what was made, in either edition."""
+    commands.environment["VIBESEATER_DATABASE_URL"] = database_url
+    usable = "SELECT EXISTS (SELECT FROM pg_settings WHERE name LIKE 'timescaledb.%')"
+    done = await commands.run("migrate", "--timescaledb", "--compress-after", "30d", "--json")
+    if not await seater.pool.fetchval(usable):
+        assert (done.code, done.out) == (1, "")
+        assert "no TimescaleDB" in done.err
+        assert "shared_preload_libraries" in done.err
+        return
+    if await seater.pool.fetchval("SELECT current_setting('timescaledb.license') = 'apache'"):
+        assert done.code == 1
+        assert "Apache licence" in done.err
+        return
+    told = json.loads(done.out)
+    assert (told["converted"], told["rates"], told["compressed"]) == (None, True, 0)
+    again = await commands.run("migrate", "--timescaledb")
+    assert again.out.splitlines()[1:] == [
+        "The events are a hypertable already.",
+        "Their rates are kept counted, and refreshed each minute.",
+    ]
+    wrong = await commands.run("migrate", "--compress-after", "soon")
+    assert (wrong.code, wrong.out) == (1, "")
+    assert "compress-after" in wrong.err
+
+
 async def test_what_is_exported_is_imported_once(commands: Commands, seater: VibeSeater, tmp_path: Path) -> None:
     """JSON Lines keep order, contents, times, ids (as external_id) and sources; a second time stores nothing."""
     stream = await seater.streams.create_stream(title="a")
