@@ -133,7 +133,7 @@ async def test_a_network_that_was_gone_for_a_while(served: str, beside: VibeSeat
     await asyncio.sleep(9)  # long enough to be told of
     await devtools.send("Network.emulateNetworkConditions", {"offline": False, **limits})
     await eventually(lambda: _newest(view, 27))
-    await view.page.locator(".vs-lifeline .line", has_text="7 events came while this page slept").wait_for()
+    await view.page.locator(".vs-lifeline .line", has_text="7 events came while the connection was lost").wait_for()
     await view.page.locator(".badge[data-state=IDLE]").wait_for()
     view.errors.clear()  # the browser's own, about the network that was gone
 
@@ -177,9 +177,8 @@ async def test_a_server_that_began_anew_is_found_and_the_place_is_kept(beside: V
     await view.page.locator(".badge[data-state=STALE]").wait_for()
     await fill(beside, stream, 31, first=601, broadcast=True)
     async with _server(beside, int(address.rsplit(":", 1)[1])):
-        await view.page.locator(".vs-lifeline .line", has_text="31 events came while this page slept").wait_for(
-            timeout=60_000
-        )
+        line = view.page.locator(".vs-lifeline .line", has_text="31 events came while the connection was lost")
+        await line.wait_for(timeout=60_000)
         await eventually(lambda: _is(top_row(view), place))
         await view.page.locator("button.more").click()
         await eventually(lambda: _newest(view, 631))

@@ -56,7 +56,7 @@ async def test_a_search_is_marked_counted_live_and_in_the_address(
     await eventually(lambda: _count(view, 40))
     await page.keyboard.press("/")
     await page.keyboard.type("lima")
-    await _told(view, "10 match")
+    await _told(view, "10 events match")
     await eventually(lambda: _count(view, 10))
     assert await page.locator(".words mark").all_inner_texts() == ["Lima"] * 10
     await expect(page).to_have_url(re.compile(r"\?id=searched&q=lima$"))
@@ -67,29 +67,29 @@ async def test_a_search_is_marked_counted_live_and_in_the_address(
     await row.wait_for()
     assert HOSTILE in await row.inner_text()
     assert await row.locator("mark").all_inner_texts() == ["lima", "lima"]
-    await _told(view, "11 match")
+    await _told(view, "11 events match")
     await row.locator(".expand").click()
     await expect(row.locator(".detail dd mark").first).to_have_text("lima")
     await row.locator(".expand").click()
     # One thing more, which the address takes up; a link shows the same; and back again.
     await page.locator("[data-panel=where]").click()
     await page.get_by_label("JSON path that must hold").fill("$.mag < 20")
-    await _told(view, "5 match")
+    await _told(view, "5 events match")
     await page.keyboard.press("Escape")
     await expect(page).to_have_url(re.compile(r"where=%24\.mag\+%3C\+20"))
     again = await open_page(page.url)
     await again.ready()
-    await _told(again, "5 match")
+    await _told(again, "5 events match")
     await eventually(lambda: _count(again, 5))
     await expect(again.page.get_by_label("Search in what events say")).to_have_value("lima")
     await page.get_by_role("button", name="Remove JSON path").click()
-    await _told(view, "11 match")
+    await _told(view, "11 events match")
     await page.get_by_role("button", name="Clear the search").click()
     await eventually(lambda: _count(view, 42))
     await expect(page.locator(".words mark")).to_have_count(0)
     await page.go_back()
     await expect(page).to_have_url(re.compile("q=lima"))
-    await _told(view, "5 match" if "where=" in page.url else "11 match")
+    await _told(view, "5 events match" if "where=" in page.url else "11 events match")
     await expect(page.get_by_label("Search in what events say")).to_have_value("lima")
     await page.go_forward()
     await eventually(lambda: _count(view, 42))
@@ -106,21 +106,21 @@ async def test_several_sources_types_and_a_bad_path(served: str, beside: VibeSea
     choice = page.locator("dialog section:not([hidden]) .choice")
     await expect(choice).to_have_text([re.compile("quake26"), re.compile("blast14")])
     await choice.filter(has_text="blast").click()
-    await _told(view, "14 match")
+    await _told(view, "14 events match")
     await page.keyboard.press("Escape")
     await page.get_by_role("radio", name="Near").click()
-    await _told(view, "7 match")
+    await _told(view, "7 events match")
     await page.locator("[data-panel=sources]").click()
     await choice.filter(has_text="Far").click()
-    await _told(view, "14 match")
+    await _told(view, "14 events match")
     assert await page.locator(".vs-filter [aria-checked=true]").count() == 0
     await page.keyboard.press("Escape")
     await page.locator("[data-panel=where]").click()
     await page.get_by_label("JSON path that must hold").fill("$.mag >")
     await expect(page.locator(".fault.main")).to_contain_text("Not a JSON path (syntax error")
-    await _told(view, "14 match")
+    await _told(view, "14 events match")
     await page.get_by_label("JSON path that must hold").fill("$.mag > 1000")
-    await _told(view, "None match")
+    await _told(view, "No event matches")
     await expect(page.locator(".fault.main")).to_be_hidden()
     await expect(page.locator(".table .empty")).to_contain_text("Nothing matches")
     await page.keyboard.press("Escape")
@@ -137,7 +137,7 @@ async def test_a_bad_address_says_so_and_shows_the_rest(served: str, beside: Vib
     fault = view.page.locator(".fault.main")
     for text in ("Source: Not an id", "JSON path: Not a JSON path", "From: Not a time", "no window 3weeks"):
         await expect(fault).to_contain_text(text)
-    await _told(view, "None match")
+    await _told(view, "No event matches")
     await view.page.get_by_role("button", name="Clear all").first.click()
     await eventually(lambda: _count(view, 40))
     await expect(fault).to_be_hidden()
@@ -161,7 +161,32 @@ async def test_on_a_phone_one_button_opens_all_filters(served: str, beside: Vibe
     assert await sheet.evaluate("el => el.getBoundingClientRect().bottom <= innerHeight + 1")
     await sheet.get_by_role("button", name="Show 14 events").tap()
     await expect(sheet).to_be_hidden()
-    await _told(view, "14 match")
+    await _told(view, "14 events match")
     assert await page.evaluate("document.documentElement.scrollWidth") <= 390
     await page.get_by_role("button", name="Remove type blast").tap()
-    await _told(view, "40 match")
+    await _told(view, "40 events match")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1440, 390])
+async def test_a_filter_moves_nothing(served: str, beside: VibeSeater, open_page: Open, width: int) -> None:
+    """What tells of active filters has its room before there are any."""
+    stream = await _stream(beside, f"Steady at {width}")
+    view = await open_page(f"{served}/stream?id={stream.slug}", viewport={"width": width, "height": 900})
+    await view.ready()
+    await eventually(lambda: _count(view, 40))
+    room = """() => {
+      const find = (root, name) => {
+        for (const one of root.querySelectorAll("*")) {
+          const found = one.matches(name) ? one : one.shadowRoot && find(one.shadowRoot, name)
+          if (found) return found
+        }
+      }
+      const top = (name) => find(document, name).getBoundingClientRect().top
+      return top(".table") - top(".filters")
+    }"""
+    before = await view.page.evaluate(room)
+    await view.page.locator(".vs-filter button", has_text="Near").click()
+    await _told(view, "20 events match")
+    await eventually(lambda: _count(view, 20))
+    assert await view.page.evaluate(room) == before

@@ -143,3 +143,19 @@ def test_how_events_came_is_counted_and_each_figure_says_what_it_means() -> None
     lines = delivery(StreamState(a_stream()))
     assert [line["key"] for line in lines] == ["received", "skipped", "gaps", "refilled", "late", "doubles", "purged"]
     assert all(line["help"].endswith(".") for line in lines)
+
+
+def test_what_came_unseen_is_told_when_it_is_known() -> None:
+    """A page that comes back to a view that has not begun is not told of all there is, nor of nothing."""
+    state = StreamState(a_stream())
+    line = Lifeline(state)._line
+    sent: list[Any] = []
+    line._send_msg = lambda text: sent.append(json.loads(text))
+    state.tick("reconnecting")
+    assert line.pulse == [0, 0, 0], "nobody learns a total that is none"
+    line._handle_msg({"op": "awake", "total": 40})
+    assert sent == []
+    state.start(47, [an_event(47)])
+    assert sent == [{"op": "slept", "count": 7}]
+    state.tick("live")
+    assert line.pulse[2] == 47

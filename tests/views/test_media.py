@@ -119,3 +119,21 @@ async def test_the_start_is_that_of_the_first_event_where_none_is_told(seater: V
     start, end = view.state.plot.zoom
     assert (start, end) == (media.started_at, media.started_at + 60), "the plot shows where the media is"
     await view.aclose()
+
+
+async def test_media_that_is_told_while_somebody_looks_is_shown(seater: VibeSeater) -> None:
+    stream = await seater.streams.create_stream("Media to come")
+    view = StreamView(seater, stream)
+    assert view.player is None
+    changed = await seater.streams.update_stream(stream, media_url="/a.wav", media_started_at="2026-01-31T12:00:00Z")
+    view.state.set_stream(changed)
+    first = view.player
+    assert first is not None
+    assert (first.media.url, first.media.started_at) == ("/a.wav", changed.media_started_at.timestamp())
+    assert len(view._media) == 1
+    assert view.state.plot.by == "occurred_at"
+    view.state.set_stream(await seater.streams.get_stream(stream.id))
+    assert view.player is first, "what stays the same plays on"
+    view.state.set_stream(await seater.streams.update_stream(stream, media_url=None))
+    assert (view.player, len(view._media), view.state.plot.by) == (None, 0, "inserted_at")
+    await view.aclose()

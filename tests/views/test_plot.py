@@ -375,3 +375,33 @@ def test_all_figures_of_a_plot_show_the_same() -> None:
     assert isinstance(one, PlotFigure)
     assert len(one.buckets.data["x"]) == 61
     assert len(kept) == 2
+
+
+def test_a_plot_of_nothing_says_so() -> None:
+    state = StreamState(a_stream())
+    state.set_sources([a_source()])
+    state.start(0, [])
+    plot = RatePlot(state)
+    plot.__panel__()
+    ((figure, _bar),) = plot._panes.values()
+    for mode in ("areas", "lines", "lanes"):
+        state.plot.mode = mode
+        assert figure._nothing.visible
+    event = an_event(1)
+    state.take([event])
+    state.tick("live", now=event.inserted_at.timestamp() + 2)
+    assert not figure._nothing.visible
+
+
+def test_the_plot_follows_each_of_several_chosen_sources() -> None:
+    """From two to three, and back: each change is drawn at once, and its scale with it."""
+    state = StreamState(a_stream())
+    sources = [a_source(name) for name in ("A", "B", "C")]
+    state.set_sources(sources)
+    state.start(0, [])
+    plot = RatePlot(state)
+    plot.__panel__()
+    ((figure, _bar),) = plot._panes.values()
+    for chosen in (["A"], ["A", "B"], ["A", "B", "C"], ["B", "C"], []):
+        state.filters.sources = [str(source.id) for source in sources if source.name in chosen]
+        assert [layer.name for layer in figure.shown] == (chosen or ["A", "B", "C"])

@@ -3,6 +3,7 @@ const MOST = 500      // rows in the document while somebody reads; those farthe
 const NEAR = 900      // pixels before an end at which the next page is asked for
 const SLICE = 16      // rows made in one frame, where many are to be made
 const QUIET = 600     // milliseconds without a burst, after which the rows that it left out below are made
+const LONGEST = 2000  // milliseconds after which they are made, though bursts go on
 const CALM = 12       // rows a second up to which each fades in; more would flicker
 
 // Where readers stood, for a table that is drawn anew: in this document, or in the one that a reload makes.
@@ -99,6 +100,7 @@ export function render({model}) {
       if (still) {
         channel.close()
         model.send_msg({op: "hold"})
+        if (tail.length) growAfter(0)  // whoever reads wants what is below
       } else {
         trim()
         model.send_msg({op: "follow", id: first()?.dataset.eventId ?? ""})
@@ -225,9 +227,12 @@ export function render({model}) {
     if (tail.length) growing = later(grow)
   }
   let quiet = 0
+  let waits = 0             // since when rows below wait to be made
   function growAfter(milliseconds) {
     clearTimeout(quiet)
-    quiet = setTimeout(() => { if (!growing && tail.length) grow() }, milliseconds)
+    waits ||= Date.now()
+    const wait = Math.max(0, Math.min(milliseconds, waits + LONGEST - Date.now()))
+    quiet = setTimeout(() => { waits = 0; if (!growing && tail.length) grow() }, wait)
   }
 
   // As many rows as can be seen, and some to spare.

@@ -278,7 +278,8 @@ export function render({model}) {
 
   function drawActive() {
     const told = actives()
-    active.hidden = told.length === 0
+    active.classList.toggle("idle", told.length === 0)  // its room is kept: the table below stays where it is
+    reset.hidden = told.length === 0
     const fragment = document.createDocumentFragment()
     for (const one of told) {
       const chip = make("span", model.problems[one.field] ? "chip wrong" : "chip")
@@ -310,7 +311,7 @@ export function render({model}) {
   }
 
   function drawFound() {
-    const text = model.busy ? "Searching …" : model.found === "" ? "" : model.found === "0" ? "None match" : model.found === "1" ? "1 matches" : `${model.found} match`
+    const text = model.busy ? "Searching …" : model.found === "" ? "All events" : model.found === "0" ? "No event matches" : model.found === "1" ? "1 event matches" : `${model.found} events match`
     if (found.textContent !== text) found.textContent = text
     show.textContent = model.found === "" ? "Show events" : model.found === "1" ? "Show 1 event" : `Show ${model.found} events`
     root.classList.toggle("busy", model.busy)

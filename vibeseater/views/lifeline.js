@@ -38,11 +38,18 @@ export function render({model}) {
     else say("The server is away. The page loads itself anew when it answers, and keeps your place.", "Reload", () => reload(true))
   }
 
+  let why = ""   // events came unseen: "slept" or "lost"
   function slept(count) {
     if (connection.state !== "open") return
     box.dataset.what = "slept"
-    const words = count === 1 ? "1 event came while this page slept." : `${count.toLocaleString()} events came while this page slept.`
-    say(count ? `${words} None is missed.` : "This page slept. No event came meanwhile.", "Dismiss", hide, 30)
+    const when = why === "lost" ? "while the connection was lost" : "while this page slept"
+    const none = why === "lost" ? "The connection was lost for a while." : "This page slept."
+    const words = count === 1 ? "1 event" : `${count.toLocaleString()} events`
+    say(count ? `${words} came ${when}. None is missed.` : `${none} No event came meanwhile.`, "Dismiss", hide, 30)
+  }
+  function awake(last) {
+    why = last.lost ?? clock.sleptAt <= last.at ? "lost" : "slept"
+    model.send_msg({op: "awake", total: last.total})
   }
 
   function kept() {
@@ -59,9 +66,10 @@ export function render({model}) {
     if (!beat) return
     const at = Date.now()
     const last = seen.get(key)
+    noteSleep()
     connection.beatAt = at
     seen.set(key, {total, at})
-    if (last && at - last.at > GAP) model.send_msg({op: "awake", total: last.total})
+    if (last && at - last.at > GAP) awake(last)
     else if (beat % ANSWER_EVERY === 0) model.send_msg({op: "alive", beat})
   }
 
@@ -80,13 +88,14 @@ export function render({model}) {
     } else if (rests) {
       rests = false
       const last = seen.get(key)
-      if (last) model.send_msg({op: "awake", total: last.total})
+      if (last) awake({...last, lost: false})
       seen.set(key, {total: last?.total ?? 0, at: Date.now()})
     }
   }
   const leave = () => {
     const last = seen.get(key)
-    try { if (last && page) sessionStorage.setItem(key, JSON.stringify(last)) } catch { /* forbidden */ }
+    const lost = clock.sleptAt <= (last?.at ?? 0)
+    try { if (last && page) sessionStorage.setItem(key, JSON.stringify({...last, lost})) } catch { /* forbidden */ }
   }
   document.addEventListener("visibilitychange", look)
   addEventListener("vibeseater:connection", onConnection)
@@ -95,13 +104,15 @@ export function render({model}) {
   model.on("msg:custom", receive)
   model.on("remove", () => {
     clearTimeout(resting)
+    drawn.delete(box)
     document.removeEventListener("visibilitychange", look)
     removeEventListener("vibeseater:connection", onConnection)
     removeEventListener("pagehide", leave)
   })
   onConnection()
   const last = kept()
-  if (last && Date.now() - last.at > GAP) model.send_msg({op: "awake", total: last.total})
+  drawn.add(box)
+  if (last && Date.now() - last.at > GAP) awake(last)
   else model.send_msg({op: "alive"})
   if (model.pulse[0]) seen.set(key, {total: model.pulse[2], at: Date.now()})
   return box

@@ -34,13 +34,15 @@ class LifelineComponent(JSComponent):
         super().__init__(**params)
         self._state, self._apply = state, apply
         self._heard: int | None = None  # the last beat that was answered; None before there is a browser
+        self._seen: int | None = None  # the total that a browser saw last, which woke before the view had begun
         state.param.watch(self._on_beat, ["beat"])
+        state.param.watch(self._tell_slept, ["begun"])
 
     def _on_beat(self, *_: Any) -> None:
         state = self._state
         if self._heard is not None and state.beat - self._heard > PATIENCE:
             state.asleep = True
-        if not state.asleep:
+        if state.begun and not state.asleep:  # before, its total is none
             self.pulse = [state.beat, round(time.time() * 1000), state.total]
 
     def _handle_msg(self, data: Any) -> None:
@@ -56,8 +58,16 @@ class LifelineComponent(JSComponent):
             self._heard = state.beat
             state.asleep = False
         if op == "awake" and isinstance(seen, int):
-            state.draw()
-            self._send_msg(json.dumps({"op": "slept", "count": max(0, state.total - seen)}))
+            self._seen = seen
+            self._tell_slept()
+
+    def _tell_slept(self, *_: Any) -> None:
+        """Tell how many events came unseen, as soon as it is known how many there are."""
+        if self._seen is None or not self._state.begun:
+            return
+        seen, self._seen = self._seen, None
+        self._state.draw()
+        self._send_msg(json.dumps({"op": "slept", "count": max(0, self._state.total - seen)}))
 
 
 class Lifeline(Viewer):

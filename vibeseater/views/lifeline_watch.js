@@ -1,7 +1,17 @@
 // Of the page, not of a view: whether its server is there. A view is drawn anew when the connection comes back; this stays.
 const seen = new Map()        // by place: the total that was last shown, and when
 const connection = {state: "open", reconnect: null, since: 0, beatAt: Date.now(), watched: new WeakSet()}
+const drawn = new Set()       // the lines that are drawn: without one, the page is blank
+const clock = {ranAt: Date.now(), sleptAt: 0}
 const RELOADED = "vibeseater.reloaded"
+
+// Whether this script stood still: a page that was frozen slept, one whose server fell silent did not.
+function noteSleep() {
+  const now = Date.now()
+  if (now - clock.ranAt > 4000) clock.sleptAt = now
+  clock.ranAt = now
+}
+setInterval(noteSleep, 1000)
 
 function tellAll(state) {
   if (connection.state === state) return
@@ -37,8 +47,15 @@ function watchPage(doc) {
   doc.on_event("client_reconnected", () => {
     tellAll("open")
     const at = Date.now()
-    // A server that has forgotten this page begins a new one, which nobody sees grow.
-    setTimeout(() => { if (connection.beatAt < at && connection.state === "open") reload(false) }, 6000)
+    // A server that has forgotten this page begins a new one, which nobody sees grow: no part of it is drawn.
+    const look = () => {
+      if (connection.state !== "open" || connection.beatAt > at) return
+      const waited = Date.now() - at
+      const blank = doc.roots().length === 0 || ![...drawn].some((line) => line.isConnected)
+      if (waited > 6000 || (blank && waited > 1200)) reload(false)
+      else setTimeout(look, 200)
+    }
+    look()
   })
   const retry = () => {
     if (document.hidden) return

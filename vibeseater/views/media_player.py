@@ -85,7 +85,11 @@ class MediaPlayer(Viewer):
             media.started_at = stream.media_started_at.timestamp()
         media.param.watch(self._on_captions, ["captions", "started_at"])
         media.param.watch(self._on_sent, ["sent"])
-        state.param.watch(self._on_fresh, ["fresh"])
+        self._watcher = state.param.watch(self._on_fresh, ["fresh"])
+
+    def end(self) -> None:
+        """It is shown no more: follow the state no longer."""
+        self.state.param.unwatch(self._watcher)
 
     def seek(self, moment: float) -> None:
         """Send the player to a moment (seconds since 1970), if the media has it. May be called from any thread."""

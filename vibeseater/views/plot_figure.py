@@ -139,7 +139,8 @@ class PlotFigure:
             toolbar_location=None,
             tools="",
             min_border_left=52,
-            min_border_right=24,
+            min_border_right=32,
+            min_border_bottom=30,
             min_border_top=10,
             outline_line_color=None,
             background_fill_color=None,
@@ -174,6 +175,11 @@ class PlotFigure:
         )
         plot.add_layout(self.box)
         plot.add_layout(self.cursor)
+        self._nothing = plot.text(
+            0.5, 0.5, ["No events in this span of time"], x_range_name="wide", y_range_name="whole",
+            text_font=value(_FONT), text_color=_INK, text_font_size="13px", text_align="center",
+            text_baseline="middle", visible=False,
+        )  # fmt: skip
         self._hovers()
         tell = CustomJS(args={"plot": name, "box": self.box, "range": self.x_range}, code=_TELL)
         for happened in ("tap", "panstart", "pan", "panend"):
@@ -335,6 +341,9 @@ class PlotFigure:
             top = self._end.follow(max(map(sum, zip(*used, strict=True))))
         else:
             top = self._end.follow(max(map(max, used)))
+        nothing = not any(map(any, used))
+        if self._nothing.visible != nothing:
+            self._nothing.visible = nothing
         _set(self.y_range, start=-_STRIP * top, end=top)  # events are dotted in a strip of their own, below
 
     def _scale_lanes(self, used: Sequence[Sequence[int]], shown: Sequence[Layer]) -> None:

@@ -82,7 +82,8 @@ class RatePlot(Viewer):
         plot.param.watch(self._on_frame, ["frame", "dots"])
         plot.param.watch(self._on_look, ["mode", "span"])
         plot.param.watch(self._on_place, ["zoom", "cursor", "loading"])
-        state.param.watch(self._on_source, ["source"])
+        self._chosen = state.filters.value.sources
+        state.filters.param.watch(self._on_filter, ["value"])
         state.param.watch(self._on_frame, ["resets"])
         state.param.watch(self._on_place, ["moment"])
         state.param.watch(self._on_renames, ["renames"])
@@ -118,7 +119,11 @@ class RatePlot(Viewer):
             figure.restart()
         self._on_frame()
 
-    def _on_source(self, *_: Any) -> None:
+    def _on_filter(self, *_: Any) -> None:
+        chosen = self.state.filters.value.sources
+        if chosen == self._chosen:
+            return
+        self._chosen = chosen
         for figure, _bar in self._panes.values():
             figure.restart()
         self._draw(anew=True)

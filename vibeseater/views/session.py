@@ -166,6 +166,7 @@ class StreamSession:
             def begin_given() -> None:
                 state.set_sources(sources)
                 self.looking.begin_without_store()
+                state.begun = True
                 state.tick(feed.state)
 
             await self._present(begin_given)

@@ -45,6 +45,7 @@ class StreamState(param.Parameterized):
 
     title = param.String("", doc="The stream's title, made harmless: it reorders and hides nothing.")
     ingestion = param.String("idle", doc="The stream's status: idle, live, paused or stopped.")
+    media = param.Parameter(None, doc="Its video or audio: (address, with which moment it begins); None without one.")
     badge = param.String("CONNECTING", doc="One of `badge.BADGES`: LIVE, IDLE, PAUSED and so on.")
     recording = param.Boolean(False, doc="Whether the stream's sources play events that were recorded earlier.")
     problem = param.String(
@@ -77,6 +78,7 @@ class StreamState(param.Parameterized):
         False, doc="Whether the browser answers no more, as a page that the system froze; nothing is drawn for it then."
     )
     types = param.Dict({}, doc="How many events of each type the stream has had.")
+    begun = param.Boolean(False, doc="Whether what is stored was read, so that the figures are the stream's.")
     resets = param.Integer(0, doc="Counted up when all rows were replaced.")
     renames = param.Integer(0, doc="Counted up when a source has another name or colour in rows that are shown.")
 
@@ -107,8 +109,9 @@ class StreamState(param.Parameterized):
     # What is known about the stream
 
     def set_stream(self, stream: Stream) -> None:
-        """Take over the stream's title and status."""
-        self.param.update(title=printable(stream.title), ingestion=stream.status)
+        """Take over the stream's title, status and media."""
+        media = (stream.media_url, stream.media_started_at) if stream.media_url else None
+        self.param.update(title=printable(stream.title), ingestion=stream.status, media=media)
 
     def set_sources(self, sources: Iterable[Source]) -> None:
         """Take over names and colours of sources, in the order they were attached; those known before keep theirs."""
@@ -169,6 +172,7 @@ class StreamState(param.Parameterized):
         else:  # somebody looks at a moment already, whose rows stand still
             self.searched(found, words)
             self.param.update(total=max(self.position, self._totalled_to), **self._last_event(time.time()))
+        self.begun = True
 
     # What comes in
 

@@ -6,6 +6,7 @@ import asyncio
 import weakref
 from typing import Any, Self
 
+import msgspec
 import panel as pn
 import param
 from panel.viewable import Viewer
@@ -85,11 +86,10 @@ class StreamView(Viewer):
         self.statistics = Statistics(self.state)
         self.plot = RatePlot(self.state, self.session.change, self._jump, self.session.back_to_live)
         self.player: MediaPlayer | None = None
-        if stream.media_url and feed is None:
-            self.state.plot.by = "occurred_at"  # one clock with the media
-            self.player = MediaPlayer(
-                seater, stream, self.state, self.session.spawn, self.session.change, self.session.jump_to
-            )
+        self._media = pn.Column(sizing_mode="stretch_width", margin=0, visible=False)
+        if feed is None:
+            self._show_media()
+            self.state.param.watch(self._show_media, ["media"])
         self.sources = SourceTable(self.state)
         self.filter = self.state.filters
         self.filter_bar = FilterBar(self.state, self.session.change)
@@ -108,6 +108,23 @@ class StreamView(Viewer):
         self.table.on_now(self.session.back_to_live)
         if served and feed is None and rows_socket.is_served():
             self.table.share(lambda: rows_socket.ticket_for(stream.id), self._on_live)
+
+    def _show_media(self, *_: Any) -> None:
+        """A player for the stream's media; another, or none, where that is changed while somebody looks."""
+        media = self.state.media
+        if self.player is not None:
+            self.player.end()
+        if media is None:
+            self.player, self.state.plot.by = None, self.by
+        else:
+            session = self.session
+            self.state.plot.by = "occurred_at"  # one clock with the media
+            stream = msgspec.structs.replace(session.stream, media_url=media[0], media_started_at=media[1])
+            self.player = MediaPlayer(
+                session.seater, stream, self.state, session.spawn, session.change, session.jump_to
+            )
+        self._media[:] = [self.player] if self.player is not None else []
+        self._media.visible = self.player is not None
 
     def _jump(self, moment: float) -> None:
         """Show the rows of a moment, and what the media showed then."""
@@ -157,7 +174,7 @@ class StreamView(Viewer):
             layout.head(heading, self.badge, layout.together(self.manager, self.controls)),
             self.notice,
             self.statistics,
-            *([self.player] if self.player is not None else []),
+            self._media,
             layout.side_by_side(self.plot, self.sources),
             self.filter_bar,
             self.source_filter,
