@@ -63,6 +63,8 @@ class Changes:
         self._pool, self._hub, self._publisher = pool, hub, publisher
         self._watches: dict[Board, set[Watch[object]]] = {}
         self._check_task: asyncio.Task[None] | None = None
+        # One watch reads at a time: a change that a thousand pages watch must not take all connections.
+        self._reading = asyncio.Lock()
 
     async def write(self, board: Board, statement: str, *arguments: Any) -> asyncpg.Record | None:
         """Change something and count it, in one transaction, then tell all processes of it.
@@ -185,10 +187,14 @@ class Watch(Generic[_T]):
         self._wake.clear()
         return not self._closed
 
-    async def aclose(self) -> None:
-        """End: who waits is woken, and the iteration ends. May be called twice."""
+    def end(self) -> None:
+        """Let the iteration end, soon. Returns at once; who leaves the `async with` does the rest."""
         self._closed = True
         self._wake.set()
+
+    async def aclose(self) -> None:
+        """End: who waits is woken, and the iteration ends. May be called twice."""
+        self.end()
         await self._changes._remove(self)  # type: ignore[arg-type]
 
     async def __aenter__(self) -> Self:
@@ -205,10 +211,11 @@ class Watch(Generic[_T]):
         while await self._woken():
             try:
                 # The number first: what is read then is at least as new.
-                number = (await self._changes.numbers([self.board]))[self.board]
-                if number == self._number:
-                    continue
-                found = await self._read()
+                async with self._changes._reading:
+                    number = (await self._changes.numbers([self.board]))[self.board]
+                    if number == self._number:
+                        continue
+                    found = await self._read()
             except (UnreachableError, ClosedError):
                 await asyncio.sleep(random.uniform(0.1, 0.5))
                 self._wake.set()

@@ -19,7 +19,10 @@ async def test_a_view_that_no_browser_ever_showed_closes_at_once(seater: VibeSea
     view = StreamView(seater, stream)
     view.__panel__()
     await seater.events.create_event(stream_id=stream.id, event_type="n", content={})
-    await eventually(lambda: view._presenter._ready._waiters, message="what is stored waits for a browser")
+    await eventually(
+        lambda: view.session.feed is not None and view._presenter._ready._waiters,
+        message="what is stored waits for a browser",
+    )
     assert view.session.feed is not None
     async with asyncio.timeout(5):
         await view.aclose()

@@ -64,6 +64,7 @@ export function render({model}) {
   const keys = keysBox(() => showKeys(false))
   grid.append(head, body)
   root.append(bar, chip, grid, empty, said, keys)
+  tinted(model, body)
 
   let offset = 0            // the server's clock minus this browser's, milliseconds
   let loaded = false

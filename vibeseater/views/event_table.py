@@ -62,10 +62,18 @@ class TableComponent(JSComponent):
     moment = param.Number(None, allow_None=True, doc="The rows end at this moment; None: they are the newest.")
     place = param.String("", doc="What tells this table from others when a page comes back to where it was.")
     actions = param.List([], doc="The buttons of an opened row: dicts of `name`, `label`, `pressed` and `icon`.")
+    tints = param.Dict({}, doc="The colours of rows that stand out, by their events' ids.")
     marks = param.Dict({}, doc="By action's name, the ids of the events at which its button is pressed.")
 
     _esm = component.script(
-        "table_time", "table_row", "table_highlight", "table_detail", "table_keys", "table_channel", "event_table"
+        "table_time",
+        "table_row",
+        "table_highlight",
+        "table_detail",
+        "table_keys",
+        "table_channel",
+        "table_tint",
+        "event_table",
     )
     _stylesheets: ClassVar[list[str]] = component.styles("event_table")
 
@@ -422,6 +430,10 @@ class EventTable(Viewer):
     def mark(self, name: str, event_ids: Iterable[object]) -> None:
         """Say at which events the button of the action `name` is pressed."""
         self._table.marks = {**self._table.marks, name: [str(one) for one in event_ids]}
+
+    def tint(self, colours: dict[str, str]) -> None:
+        """Colour the rows of these events (by id), and no others."""
+        self._table.tints = colours
 
     def __panel__(self) -> Any:
         return self._table

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import panel as pn
 import panel_material_ui as pmui
 from bokeh.themes import Theme
+from panel.io.resources import LOCAL_DIST
 from panel.util import edit_readonly
 
 from vibeseater.errors import InputError, NotFoundError, VibeSeaterError
@@ -105,6 +106,10 @@ def page(title: str, make: Body) -> Any:
             )
         body[:] = [content]
 
+    if pn.state.curdoc is not None:
+        # A browser whose session ended before it connected gets a new one, of which Panel does not know where its
+        # style sheets are, and would send it to the internet for them.
+        pn.state.curdoc._template_variables.setdefault("dist_url", LOCAL_DIST)
     pn.config.reconnect = True  # of this session; a page that was cut off shows what its session has
     pn.state.onload(fill)
     before = _busy_watchers()

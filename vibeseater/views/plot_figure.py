@@ -128,6 +128,7 @@ class PlotFigure:
         self.buckets = ColumnDataSource(nothing | {f"c{index}": [0, 0] for index in range(_LAYERS)})
         self.dots = ColumnDataSource({key: [] for key in ("id", "t", "colour", "source", "kind", "title")})
         self.spikes = ColumnDataSource({"x": [], "count": [], "score": []})
+        self.notes = ColumnDataSource({"left": [], "right": [], "colour": [], "note": []})
         self.look = ColumnDataSource({"name": [""] * _LAYERS, "about": [""] * _LAYERS})
         self.labels = ColumnDataSource({"y": [], "name": [], "most": []})
         self.x_range, self.y_range = Range1d(0, 60_000), Range1d(0, 1)
@@ -254,6 +255,11 @@ class PlotFigure:
                 formatters=when,
             )
         )
+        self._note_marks = plot.quad(
+            "left", "right", 1, 0, source=self.notes, y_range_name="whole", fill_color="colour", fill_alpha=0.14,
+            line_color="colour", line_alpha=0.9, line_width=1.5, level="underlay",
+        )  # fmt: skip
+        plot.add_tools(HoverTool(renderers=[self._note_marks], attachment="below", tooltips=[("bookmark", "@note")]))
         self._spike_marks = plot.scatter(
             "x", 0.965, source=self.spikes, y_range_name="whole", marker="inverted_triangle", size=9,
             fill_color=_SPIKE, line_color=None, hover_fill_color=_SPIKE, level="overlay",
@@ -266,6 +272,16 @@ class PlotFigure:
                 formatters=when,
             )
         )
+
+    def show_notes(self, notes: Sequence[tuple[float, float, str, str]]) -> None:
+        """Show what is bookmarked: start and end (seconds since 1970), colour, note."""
+        starts, ends, colours, texts = zip(*notes, strict=True) if notes else ((), (), (), ())
+        self.notes.data = {
+            "left": [start * 1000 for start in starts],
+            "right": [end * 1000 for end in ends],
+            "colour": list(colours),
+            "note": list(texts),
+        }
 
     def show_mode(self, mode: str, shown: Sequence[Layer]) -> None:
         """Show areas, lines or lanes."""

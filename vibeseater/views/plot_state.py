@@ -41,6 +41,7 @@ class PlotState(param.Parameterized):
     frame = param.Parameter(Frame(), doc="What is drawn.")
     dots = param.List([], doc="Events that are drawn one by one, oldest first; none where they are too many.")
     cursor = param.Number(None, allow_None=True, doc="The moment that is looked at, or None.")
+    notes = param.List([], doc="What is bookmarked: (start, end, colour, note), by when it happened.")
     loading = param.Boolean(False, doc="Whether what is stored of the range is still being counted.")
 
     def __init__(self, **params: Any) -> None:

@@ -36,6 +36,7 @@ class Presenter:
     def __init__(self, document: Any = None) -> None:
         self._document = document
         self._closed = False
+        self._pending: set[asyncio.Future[None]] = set()  # changes that wait for their turn
         self._ready = asyncio.Event()
         self._ready.set()
 
@@ -56,6 +57,9 @@ class Presenter:
         """The page is gone: from now on nothing is changed any more, and nobody waits for it."""
         self._closed = True
         self._ready.set()
+        for done in list(self._pending):  # a document that is gone never comes to them: who waits would wait for ever
+            if not done.done():
+                done.set_result(None)
 
     async def __call__(self, change: Callable[[], None]) -> None:
         """Run `change`; return when it was run, or raise what it raised."""
@@ -87,6 +91,8 @@ class Presenter:
                 if not done.done():
                     done.set_result(None)
 
+        self._pending.add(done)
+        done.add_done_callback(self._pending.discard)
         document.add_next_tick_callback(locked)
         await done
 

@@ -82,6 +82,7 @@ class RatePlot(Viewer):
         plot.param.watch(self._on_frame, ["frame", "dots"])
         plot.param.watch(self._on_look, ["mode", "span"])
         plot.param.watch(self._on_place, ["zoom", "cursor", "loading"])
+        plot.param.watch(self._on_notes, ["notes"])
         self._chosen = state.filters.value.sources
         state.filters.param.watch(self._on_filter, ["value"])
         state.param.watch(self._on_frame, ["resets"])
@@ -139,6 +140,11 @@ class RatePlot(Viewer):
             self._place(figure, bar)
             pn.io.push_notebook(pane)
 
+    def _on_notes(self, *_: Any) -> None:
+        for pane, (figure, _bar) in list(self._panes.items()):
+            figure.show_notes(self.state.plot.notes)
+            pn.io.push_notebook(pane)
+
     def _draw(self, anew: bool = False) -> None:
         for pane, (figure, bar) in list(self._panes.items()):
             self._show(figure, bar, anew)
@@ -173,6 +179,7 @@ class RatePlot(Viewer):
         bar.on_tap, bar.on_zoom, bar.on_back = self._jump, self._zoom, self._back
         self._show(figure, bar, anew=True)
         self._place(figure, bar)
+        figure.show_notes(self.state.plot.notes)
         pane = pn.pane.Bokeh(figure.figure, sizing_mode="stretch_width", margin=0, css_classes=["vs-plot"])
         self._panes[pane] = figure, bar
         top = pn.Row(

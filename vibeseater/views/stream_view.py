@@ -16,6 +16,8 @@ from vibeseater.feeds.base import Feed
 from vibeseater.models import Stream
 from vibeseater.seater import VibeSeater
 from vibeseater.views import layout, rows_socket
+from vibeseater.views.alert_panel import AlertPanel
+from vibeseater.views.bookmark_panel import BookmarkPanel
 from vibeseater.views.controls import Controls
 from vibeseater.views.event_table import EventTable
 from vibeseater.views.filter_bar import FilterBar
@@ -34,6 +36,7 @@ from vibeseater.views.source_table import SourceTable
 from vibeseater.views.state import StreamState
 from vibeseater.views.statistics import Statistics
 from vibeseater.views.tasks import detached
+from vibeseater.views.tints import Tints, connect_marks
 from vibeseater.views.windows import SPANS, span_of
 
 __all__ = ["StreamView"]
@@ -108,6 +111,10 @@ class StreamView(Viewer):
         self.table.on_now(self.session.back_to_live)
         if served and feed is None and rows_socket.is_served():
             self.table.share(lambda: rows_socket.ticket_for(stream.id), self._on_live)
+        self.bookmarks = BookmarkPanel(seater, stream, self._presenter, self.session.spawn)
+        self.alerts = AlertPanel(seater, stream, self._presenter, self.session.spawn)
+        self._tints = Tints(self.state, self.bookmarks, self.table, self.session.spawn, self.session.change)
+        connect_marks(self.bookmarks, self.table, self.state.plot)
 
     def _show_media(self, *_: Any) -> None:
         """A player for the stream's media; another, or none, where that is changed while somebody looks."""
@@ -144,6 +151,8 @@ class StreamView(Viewer):
     def start(self) -> None:
         """Begin to follow, in the running loop. Showing the view does this."""
         self.session.start()
+        self.bookmarks.start()
+        self.alerts.start()
 
     async def loaded(self) -> Self:
         """Begin to follow, and return the view once it knows what is stored, so that it is whole when it is shown."""
@@ -154,6 +163,8 @@ class StreamView(Viewer):
     async def aclose(self) -> None:
         """Stop following. What is shown stays, and says that it is STALE. May be called twice."""
         self._presenter.browser_is_ready()
+        self.bookmarks.stop()
+        self.alerts.stop()
         await self.session.aclose()
 
     def __panel__(self) -> Any:
@@ -171,7 +182,7 @@ class StreamView(Viewer):
         heading = Heading(text=self.state.param.title, margin=0)
         return layout.sheet(
             self.lifeline,
-            layout.head(heading, self.badge, layout.together(self.manager, self.controls)),
+            layout.head(heading, self.badge, layout.together(self.bookmarks, self.alerts, self.manager, self.controls)),
             self.notice,
             self.statistics,
             self._media,

@@ -1,0 +1,230 @@
+"""The drawer of a stream's alerts and alert rules; new alerts are told in the page, and by the browser where it may."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+import param
+from panel.custom import JSComponent
+from panel.viewable import Viewer
+
+from vibeseater.alerts import Alert, AlertRule
+from vibeseater.alerts.records import span_text
+from vibeseater.changes import Watch
+from vibeseater.errors import VibeSeaterError
+from vibeseater.html import printable
+from vibeseater.models import Stream
+from vibeseater.seater import VibeSeater
+from vibeseater.views import component
+from vibeseater.views.noted import follow
+from vibeseater.views.session import Present
+
+__all__ = ["AlertPanel"]
+
+_SENT = {
+    "none": "",
+    "pending": "to be sent",
+    "delivered": "sent",
+    "failed": "could not be sent",
+    "silenced": "silenced",
+}
+
+
+class AlertComponent(JSComponent):
+    """The browser's half. It sends `{"op": …}` and sets everything as text."""
+
+    title = param.String("", doc="The stream's title, for notifications.")
+    alerts = param.List([], doc="Dicts of id, message, at, over (ms), open, sent, error, silenced; the latest first.")
+    rules = param.List([], doc="Dicts of id, name, says, state, enabled, silenced.")
+    tried = param.Dict({}, doc="What trials said, by rule's id; `draft` for the form.")
+    loaded = param.Boolean(False, doc="Whether the alerts were read.")
+    problem = param.String("", doc="What went wrong last.")
+    busy = param.Boolean(False, doc="Whether something is under way.")
+    added = param.Integer(0, doc="Counts the rules that were made here.")
+
+    _esm = component.script("drawer", "alert_panel")
+    _stylesheets: ClassVar[list[str]] = [*component.styles("source_manager"), component.styles("notes")[-1]]
+
+    def __init__(self, on_message: Callable[[dict[str, Any]], None], **params: Any) -> None:
+        super().__init__(**params)
+        self._on_message = on_message
+
+    def _handle_msg(self, data: Any) -> None:
+        if isinstance(data, dict):
+            self._on_message(data)
+
+
+class AlertPanel(Viewer):
+    """A button that opens the alerts of a stream. Where alerts are sent besides the page is not shown here, for the
+    addresses hold secrets; it is set by `seater.alerts.update_rule(rule, targets=[…])`.
+
+    Args:
+        seater: a connected VibeSeater, of the loop that runs.
+        stream: whose alerts.
+        present: how a change gets to the browser.
+        spawn: starts a coroutine as a task that somebody looks after, and cancels with the page.
+    """
+
+    def __init__(
+        self,
+        seater: VibeSeater,
+        stream: Stream,
+        present: Present,
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        **params: Any,
+    ) -> None:
+        super().__init__(**params)
+        self._seater, self._stream, self._present, self._spawn = seater, stream, present, spawn
+        self._tasks: list[asyncio.Task[None]] = []
+        self._watches: list[Watch[Any]] = []
+        self._drawer = AlertComponent(
+            self._on_message, title=printable(stream.title), css_classes=["vs-alerts"], margin=0
+        )
+
+    def start(self) -> None:
+        """Begin to follow, in the running loop. Does nothing when it has begun; opening the drawer does it too."""
+        if not self._tasks:
+            alerts, rules = self._seater.alerts.watch(self._stream), self._seater.alerts.watch_rules(self._stream)
+            self._watches = [alerts, rules]
+            self._tasks = [
+                follow(self, alerts, AlertPanel._show_alerts),
+                follow(self, rules, AlertPanel._show_rules),
+            ]
+
+    async def _open(self) -> None:
+        self.start()
+
+    def stop(self) -> None:
+        """Stop following. May be called twice."""
+        for watch in self._watches:
+            watch.end()
+
+    async def _show_alerts(self, found: list[Alert]) -> None:
+        told = [_told(one) for one in found]
+        await self._present(lambda: self._drawer.param.update(alerts=told, loaded=True))
+
+    async def _show_rules(self, found: list[AlertRule]) -> None:
+        told = [_told_rule(one) for one in found]
+        await self._present(lambda: setattr(self._drawer, "rules", told))
+
+    def _on_message(self, data: dict[str, Any]) -> None:
+        if data.get("op") == "open":
+            self._spawn(self._open())
+            return
+        work = _OPERATIONS.get(data.get("op"))
+        if work is not None and not self._drawer.busy:
+            self._drawer.busy = True
+            self._spawn(self._run(work(self, data)))
+
+    async def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        problem = ""
+        try:
+            await work
+        except VibeSeaterError as error:
+            problem = str(error)
+        finally:
+            await self._present(lambda: self._drawer.param.update(problem=problem, busy=False))
+
+    async def _add(self, data: dict[str, Any]) -> None:
+        name, arguments = _arguments(data)
+        await self._seater.alerts.create_rule(self._stream, name, **arguments)
+        tried = {key: text for key, text in self._drawer.tried.items() if key != "draft"}
+        await self._present(lambda: self._drawer.param.update(added=self._drawer.added + 1, tried=tried))
+
+    async def _try(self, data: dict[str, Any]) -> None:
+        alerts = self._seater.alerts
+        if "id" in data:
+            rule = await alerts.get_rule(str(data["id"]))
+        else:
+            name, arguments = _arguments(data)
+            rule = alerts.draft_rule(self._stream, name, **arguments)
+        trial = await alerts.try_on_history(rule, "7d")
+        tried = {**self._drawer.tried, str(data.get("id", "draft")): printable(str(trial))}
+        await self._present(lambda: setattr(self._drawer, "tried", tried))
+
+    async def _on(self, data: dict[str, Any]) -> None:
+        await self._seater.alerts.update_rule(str(data.get("id")), enabled=True)
+
+    async def _off(self, data: dict[str, Any]) -> None:
+        await self._seater.alerts.update_rule(str(data.get("id")), enabled=False)
+
+    async def _silence(self, data: dict[str, Any]) -> None:
+        await self._seater.alerts.silence_rule(str(data.get("id")), "1h")
+
+    async def _loud(self, data: dict[str, Any]) -> None:
+        await self._seater.alerts.silence_rule(str(data.get("id")), None)
+
+    async def _delete(self, data: dict[str, Any]) -> None:
+        await self._seater.alerts.delete_rule(str(data.get("id")))
+
+    def __panel__(self) -> Any:
+        return self._drawer
+
+
+def _arguments(data: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """What the form holds as arguments of `create_rule`; what means nothing to the condition is left out."""
+
+    def text(field: str) -> str | None:
+        return str(data.get(field, "")).strip() or None
+
+    when = str(data.get("when"))
+    threshold = data.get("threshold")
+    return str(data.get("name", "")).strip(), {
+        "when": when,
+        "search": text("search"),
+        "event_type": text("type"),
+        "threshold": threshold if when in ("above", "below") else None,
+        "window": text("window") if when != "event" else None,
+        "for_": (text("for") or 0) if when != "event" else 0,
+        "cooldown": text("cooldown") or 0,
+        "group_by": text("group"),
+    }
+
+
+def _told(alert: Alert) -> dict[str, Any]:
+    return {
+        "id": str(alert.id),
+        "message": printable(alert.message),
+        "at": round(alert.fired_at.timestamp() * 1000),
+        "over": round(alert.resolved_at.timestamp() * 1000)
+        if alert.resolved_at is not None and alert.resolved_at != alert.fired_at
+        else None,
+        "open": alert.resolved_at is None,
+        "sent": _SENT[alert.delivery],
+        "error": printable(alert.last_error or ""),
+        "silenced": alert.delivery == "silenced",
+    }
+
+
+def _told_rule(rule: AlertRule) -> dict[str, Any]:
+    silenced = rule.silenced_until is not None and rule.silenced_until > datetime.now(UTC)
+    parts = [rule.says]
+    parts += [f"with {rule.search}"] if rule.search else []
+    parts += [f"of type {rule.event_type}"] if rule.event_type else []
+    parts += [f"for {span_text(rule.for_seconds)}"] if rule.for_seconds else []
+    parts += [f"each {rule.group_by}"] if rule.group_by else []
+    parts += [f"not again for {span_text(rule.cooldown_seconds)}"] if rule.cooldown_seconds else []
+    targets = len(rule.targets)
+    parts += [f"sent to {targets} place{'s' if targets > 1 else ''}"] if targets else []
+    return {
+        "id": str(rule.id),
+        "name": printable(rule.name),
+        "says": printable(", ".join(parts)),
+        "state": "Silenced" if silenced and rule.enabled else "On" if rule.enabled else "Off",
+        "enabled": rule.enabled,
+        "silenced": silenced,
+    }
+
+
+_OPERATIONS: dict[Any, Callable[[AlertPanel, dict[str, Any]], Coroutine[Any, Any, None]]] = {
+    "add": AlertPanel._add,
+    "try": AlertPanel._try,
+    "on": AlertPanel._on,
+    "off": AlertPanel._off,
+    "silence": AlertPanel._silence,
+    "loud": AlertPanel._loud,
+    "delete": AlertPanel._delete,
+}
