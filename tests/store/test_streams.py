@@ -285,3 +285,13 @@ async def test_an_interrupted_deletion_can_be_done_once_more(seater: VibeSeater)
     assert set((await stored_rows(seater)).values()) == {0}
     with pytest.raises(NotFoundError):
         await seater.streams.delete_stream(stream.id)
+
+
+@pytest.mark.slow
+async def test_a_stream_that_was_just_filled_is_deleted_soon(seater: VibeSeater) -> None:
+    """Before PostgreSQL has looked at what is in the table, too: it took minutes once."""
+    stream = await seater.streams.create_stream(title="Full")
+    for _ in range(5):
+        await seater.events.create_events_batch([item(stream, number) for number in range(5000)])
+    async with asyncio.timeout(30):
+        await seater.streams.delete_stream(stream)

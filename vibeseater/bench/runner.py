@@ -8,7 +8,7 @@ from vibeseater.bench import batch, browser, create, dataframe, fanout, memory, 
 from vibeseater.bench.figures import Figure
 from vibeseater.bench.workplace import Workplace, open_workplace
 from vibeseater.errors import InputError
-from vibeseater.settings import Settings
+from vibeseater.settings import Settings, load_settings
 
 __all__ = ["FAMILIES", "NAMES", "chosen", "run"]
 
@@ -47,9 +47,9 @@ def chosen(only: Sequence[str]) -> frozenset[str]:
 
 
 async def run(
-    settings: Settings,
+    settings: Settings | None = None,
     *,
-    quick: bool,
+    quick: bool = False,
     only: Sequence[str] = (),
     share: float = 1.0,
     step: Callable[[str, str], None] = lambda name, text: None,
@@ -58,6 +58,7 @@ async def run(
     """Measure, and tell each figure when it is there.
 
     Args:
+        settings: which servers lend a database; None for those that `connect()` uses.
         quick: little work, few rounds: within a minute.
         only: names of rows, whole or up to a dot; all where it is empty.
         share: of the work, for those who only want to see it run.
@@ -67,7 +68,7 @@ async def run(
     wanted = chosen(only)
     now = ""
     async with open_workplace(
-        settings, quick=quick, share=share, step=lambda text: step(now, text), note=note
+        settings or load_settings(), quick=quick, share=share, step=lambda text: step(now, text), note=note
     ) as place:
         for names, measure in (*FAMILIES.items(), *BROWSER.items()):
             asked_for = [name for name in names if name in wanted]

@@ -36,10 +36,12 @@ WHERE id = $1
 RETURNING {_COLUMNS}
 """
 
-# Each step deletes one bounded piece, so that writers of other streams never wait long.
+# Each step deletes one bounded piece, so that writers of other streams never wait long. A range, not a list: of a
+# stream that was just filled PostgreSQL knows no figures yet, and would compare each event with each of the list.
 _DELETE_EVENTS = """
-DELETE FROM events WHERE stream_id = $1 AND stream_seq IN (
-    SELECT stream_seq FROM events WHERE stream_id = $1 ORDER BY stream_seq LIMIT 5000)
+DELETE FROM events WHERE stream_id = $1 AND stream_seq <= (
+    SELECT max(stream_seq) FROM (
+        SELECT stream_seq FROM events WHERE stream_id = $1 ORDER BY stream_seq LIMIT 5000) AS first)
 """
 
 _LEFT_OVER = """
