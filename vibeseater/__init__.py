@@ -13,10 +13,12 @@ from vibeseater.portal import run
 
 if TYPE_CHECKING:
     from vibeseater.seater import VibeSeater, connect
+    from vibeseater.views.replay_view import ReplayView
     from vibeseater.views.stream_view import StreamView
 
 __all__ = [
     "Event",
+    "ReplayView",
     "Source",
     "Stream",
     "StreamView",
@@ -32,6 +34,7 @@ __all__ = [
 
 # What needs Panel, or the servers' clients, is imported when it is first asked for.
 _LAZY = {
+    "ReplayView": "vibeseater.views.replay_view",
     "StreamView": "vibeseater.views.stream_view",
     "VibeSeater": "vibeseater.seater",
     "connect": "vibeseater.seater",

@@ -24,7 +24,7 @@ from vibeseater.changes import Changes
 from vibeseater.errors import ClosedError, InputError, WrongLoopError
 from vibeseater.feeds.live import LiveFeed
 from vibeseater.feeds.rebroadcast import BroadcastFeed, rebroadcast
-from vibeseater.feeds.replay import ReplayFeed
+from vibeseater.feeds.replay import Live, ReplayFeed
 from vibeseater.feeds.since import Since
 from vibeseater.models import Source, Stream
 from vibeseater.pins import Pin, Pins
@@ -203,7 +203,7 @@ class VibeSeater:
         speed: float = 1.0,
         *,
         along: ReplayFeed | None = None,
-        live: bool = False,
+        live: Live = False,
     ) -> ReplayFeed:
         """A past window as a feed, in the order in which things happened, whether PostgreSQL has it or an archive.
 
@@ -213,7 +213,7 @@ class VibeSeater:
             speed: how many times faster than life, 0.1 to 1000, or `float("inf")`, as fast as it is taken.
             along: another replay, to be in step with: both follow its clock, whichever is paused, moved or changed.
             live: when the window has been played, go on with what was stored since, and with what comes: each event
-                once. Of one stream or source, without an `end`.
+                once. Of one stream or source, without an `end`. `"later"`: not by itself, but when `catch_up` says so.
         """
         self._check_open()
         several: list[Any] = [what]
@@ -222,9 +222,10 @@ class VibeSeater:
         if not several:
             raise InputError("what", what, "nothing to play", "Name at least one stream or source")
         topics = [to_topic(one) for one in several]
-        if live and (end is not None or len(topics) > 1):
+        if live not in (False, True, "later"):
+            raise InputError("live", live, "unknown", 'Give True, False or "later"')
+        if live and ((end is not None and live != "later") or len(topics) > 1):
             raise InputError("live", live, "not with an end, nor of several topics", "Leave the end out, and name one")
-        go_live = (lambda topic, position: LiveFeed(self.pool, self.hub, topic, position)) if live else None
         return ReplayFeed(
             self.pool,
             topics,
@@ -233,7 +234,8 @@ class VibeSeater:
             speed,
             self.archive.reader,
             playback=None if along is None else along.playback,
-            go_live=go_live,
+            go_live=lambda topic, position: LiveFeed(self.pool, self.hub, topic, position),
+            live=live,
         )
 
     def follow(

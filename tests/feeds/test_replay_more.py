@@ -204,3 +204,66 @@ async def test_it_is_true_to_time(
     third = len(late) // 3
     first, last = sorted(late[:third]), sorted(late[-third:])
     assert abs(last[third // 2] - first[third // 2]) < 0.005
+
+
+async def test_it_catches_up_when_told(seater: VibeSeater, stream: Stream, told: list[Event]) -> None:
+    """From the middle of a window that has an end: what is behind it too, what was stored since, and what comes; each
+    event once, also those that happened before the place where it stood."""
+    async with seater.replay(stream, at(1), at(6), speed=0.1, live="later") as feed:
+        seen = await take(feed, 1)
+        feed.step(2)
+        seen += await take(feed, 2)
+        late = await seater.events.create_event(**item(stream, occurred_at=at(2)))
+        assert feed.past
+        await feed.catch_up()
+        seen += await take(feed, 7)
+        assert not feed.past
+        assert feed.live_from == 10
+        made = await seater.events.create_event(**item(stream, occurred_at=at(0)))
+        seen += await take(feed, 1)
+        assert seen == [*told[1:], late, made]
+        # Back into the past, which reaches up to now; and on to live again.
+        await feed.rewind(at(8))
+        assert (feed.past, feed.live_from) == (True, 12)
+        feed.speed = INF
+        assert await take(feed, 2) == told[8:]
+        newest = await seater.events.create_event(**item(stream, occurred_at=at(0)))
+        assert await take(feed, 1) == [newest]
+        feed.seek(at(9))
+        assert await take(feed, 2) == [told[9], newest]
+    async with seater.replay(stream, speed=INF) as closed, seater.replay(stream, at(8), live="later") as ended:
+        with pytest.raises(InputError, match="stays in the past"):
+            await closed.catch_up()
+        ended.speed = INF
+        assert len(await everything(ended)) == 2
+        resuming = asyncio.create_task(ended.resumed())
+        await ended.catch_up()
+        assert await resuming
+        last = await seater.events.create_event(**item(stream))
+        assert await take(ended, 1) == [last]
+    assert not await ended.resumed()
+    with pytest.raises(InputError, match="live='soon'"):
+        seater.replay(stream, live="soon")  # type: ignore[arg-type]
+
+
+async def test_in_step_up_to_live(seater: VibeSeater, stream: Stream, told: list[Event]) -> None:
+    """None goes on live before the others have come to their end."""
+    other = await seater.streams.create_stream(title="B")
+    theirs = await seater.events.create_events_batch(item(other, n, occurred_at=at(n / 4)) for n in range(5))
+    async with (
+        seater.replay(stream, speed=20, live=True) as first,
+        seater.replay(other, speed=20, live=True, along=first) as second,
+    ):
+        first.seek(at(0))
+        assert await take(second, 5) == theirs
+        waiting = asyncio.create_task(anext(second))
+        assert await take(first, 9) == told[:9]
+        assert second.past
+        first.pause()
+        await asyncio.wait([waiting], timeout=0.2)
+        assert second.past
+        first.play()
+        assert await take(first, 1) == told[9:]
+        new = await seater.events.create_event(**item(other))
+        assert await waiting == new
+        assert not second.past

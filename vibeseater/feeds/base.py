@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime
 from operator import attrgetter
 from types import TracebackType
 from typing import Literal, Self
@@ -41,6 +42,16 @@ class Feed(ABC):
     @abstractmethod
     def state(self) -> FeedState:
         """What it is doing just now."""
+
+    @property
+    def clock(self) -> datetime:
+        """The moment that it has come to (UTC): now, but for a replay."""
+        return datetime.now(UTC)
+
+    @property
+    def past(self) -> bool:
+        """Whether what it brings is of the past, in the order in which it happened."""
+        return False
 
     @property
     def stats(self) -> FeedStats:

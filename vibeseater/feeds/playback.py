@@ -14,14 +14,14 @@ from weakref import WeakSet
 
 from vibeseater.errors import InputError
 
-__all__ = ["BEGINNING", "FASTEST", "SLOWEST", "Playback", "check_speed"]
+__all__ = ["BEGINNING", "FASTEST", "SLOWEST", "Playback", "Player", "check_speed"]
 
 SLOWEST, FASTEST = 0.1, 1000.0
 BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 class Player(Protocol):
-    """What follows a clock."""
+    """What follows a clock, or watches it."""
 
     def moved(self, moment: datetime | None) -> None:
         """The clock was paused, set going or changed its speed; or, where a moment is named, was moved there."""
@@ -42,6 +42,7 @@ class Playback:
         self.begun = False
         self.start_time = self.end_time = BEGINNING
         self._players: WeakSet[Player] = WeakSet()
+        self._watchers: WeakSet[Player] = WeakSet()
         # It stood at `_moment` when the loop's clock stood at `_set_at`.
         self._moment = BEGINNING
         self._set_at = 0.0
@@ -64,6 +65,10 @@ class Playback:
         self.begun = True
         self.set(start)
         return start
+
+    def watch(self, watcher: Player) -> None:
+        """Tell somebody who plays nothing of each change, after those who play; held weakly."""
+        self._watchers.add(watcher)
 
     def leave(self, player: Player) -> None:
         """Follow it no more."""
@@ -110,7 +115,7 @@ class Playback:
         return (moment - self.now).total_seconds() / self.speed
 
     def _tell(self, moment: datetime | None) -> None:
-        for player in list(self._players):
+        for player in [*self._players, *self._watchers]:
             player.moved(moment)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -63,6 +64,17 @@ class BroadcastFeed(Feed):
         self._buffer: deque[Event] = deque()
         self._wake = asyncio.Event()
         self._state: FeedState = "new"
+        self._clock: datetime | None = None
+
+    @property
+    def past(self) -> bool:
+        """Always: it brings a replay."""
+        return True
+
+    @property
+    def clock(self) -> datetime:
+        """When the last event that came had happened (UTC); now, before there was one."""
+        return self._clock or datetime.now(UTC)
 
     @property
     def state(self) -> FeedState:
@@ -107,6 +119,7 @@ class BroadcastFeed(Feed):
             if self._buffer:
                 events = list(self._buffer)
                 self._buffer.clear()
+                self._clock = events[-1].occurred_at
                 return events
             await self._wake.wait()
         return None

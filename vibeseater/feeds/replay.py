@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Literal
 from uuid import UUID
 
 from vibeseater import html
@@ -21,9 +23,12 @@ from vibeseater.store.positions import counters
 from vibeseater.store.window import bounds
 from vibeseater.topics import Topic
 
-__all__ = ["ReplayFeed"]
+__all__ = ["Live", "ReplayFeed"]
 
 PAGE = 500
+
+Live = bool | Literal["later"]
+"""Whether a replay goes on live at its end; `later` is when it is told to, with `catch_up`."""
 
 GoLive = Callable[[Topic, int], Feed]
 """Makes the live feed of a topic, from a position on."""
@@ -47,14 +52,17 @@ class ReplayFeed(Feed):
         *,
         playback: Playback | None = None,
         go_live: GoLive | None = None,
+        live: Live = False,
     ) -> None:
         several = [topics] if isinstance(topics, Topic) else list(dict.fromkeys(topics))
         super().__init__(several[0])
         self._pool = pool
         self._cold = cold
         self._id = uuid7()
-        self._go_live = go_live
+        self._go_live = go_live if live else None
+        self._goes_on = live is True  # from the end of the window, without being told to
         self._live: Feed | None = None
+        self._closing: asyncio.Future[None] | None = None
         self._bounds = (
             None if start is None else check_time("start", start),
             None if end is None else check_time("end", end),
@@ -91,6 +99,27 @@ class ReplayFeed(Feed):
         return self._live is not None
 
     @property
+    def past(self) -> bool:
+        """Whether what it brings is of the past: until it goes on live."""
+        return self._live is None
+
+    @property
+    def next_time(self) -> datetime | None:
+        """When the next event happened, where it was read already."""
+        head = self._head()
+        return None if head is None else head.ahead[0].occurred_at
+
+    @property
+    def live_from(self) -> int:
+        """Behind which position what it brings is live, once it is; 0 where it never will be."""
+        return self._windows[0].upto or 0
+
+    @property
+    def can_go_live(self) -> bool:
+        """Whether `catch_up` leads on to live."""
+        return self._go_live is not None
+
+    @property
     def topics(self) -> list[Topic]:
         """What is played."""
         return [window.topic for window in self._windows]
@@ -113,7 +142,7 @@ class ReplayFeed(Feed):
     @property
     def clock(self) -> datetime:
         """The moment of the past that is being played (UTC); now, when it is live."""
-        if self._live is not None:
+        if not self.past:
             return datetime.now(UTC)
         if self._state == "ended":
             return self.end_time
@@ -198,9 +227,61 @@ class ReplayFeed(Feed):
         if self._state != "closed":
             self.playback.seek(target)
 
+    async def catch_up(self) -> None:
+        """Play the rest, up to what happened last, as fast as it is taken, and then go on live: each event once.
+
+        What was stored before the replay began comes in the order in which it happened; what was stored since comes
+        by position, as it does live.
+
+        Raises:
+            InputError: it was not made with `live=True` or `live="later"`.
+        """
+        if self._go_live is None:
+            raise InputError("live", False, "this replay stays in the past", 'Make it with live=True, or live="later"')
+        if self._state in ("closed", "new"):
+            return
+        if self._live is None:
+            await self._extend()
+            self._goes_on = True
+            if self._state == "ended":
+                self._state = "playing"
+            self.speed = math.inf
+        self._steps = 0
+        self.playback.play()
+        self._wake.set()
+
+    async def resumed(self) -> bool:
+        """At its end: wait until it is moved or goes on live; False when it was closed instead."""
+        while self._state == "ended":
+            self._wake.clear()
+            await self._wake.wait()
+        return self._state != "closed"
+
+    async def rewind(self, moment: datetime | str) -> None:
+        """As `seek`; of a replay that is live, back into a past that reaches up to now."""
+        if self._live is not None:
+            found = await counters(self._pool, self.topics)
+            for window in self._windows:
+                window.upto = found.get(window.topic, window.upto)
+            await self._extend()
+        self.seek(moment)
+
+    async def _extend(self) -> None:
+        """Let the window reach up to what happened last of what belongs to the past."""
+        spans = [span for topic in self.topics if (span := await bounds(self._pool, topic, self._cold))]
+        self.end_time = max([self.end_time, *(last for _, last in spans)])
+        self.playback.end_time = max(self.playback.end_time, self.end_time)
+        if self._live is None:
+            for window in self._windows:
+                window.go_on(self.end_time)
+        self._wake.set()
+
     def moved(self, moment: datetime | None) -> None:
         """The clock was stopped, set going, or moved (to a moment)."""
         if moment is not None and self._state != "closed":
+            if self._live is not None:
+                live, self._live = self._live, None
+                self._closing = asyncio.ensure_future(live.aclose())
             if self._state == "ended":
                 self._state = "playing"
             self._begin_at(moment)
@@ -216,6 +297,8 @@ class ReplayFeed(Feed):
         self._wake.set()
         if self._live is not None:
             await self._live.aclose()
+        if self._closing is not None:
+            await self._closing
 
     def _begin_at(self, moment: datetime) -> None:
         self._generation += 1
@@ -240,8 +323,9 @@ class ReplayFeed(Feed):
                 continue
             head = self._head()
             if head is None:
-                if self._go_live is not None:
-                    await self._begin_live(self._go_live)
+                if self._go_live is not None and self._goes_on:
+                    if not await self._ahead_of_others():
+                        await self._begin_live(self._go_live)
                     continue
                 if len(self.playback.others(self)) == 0:
                     self.playback.set(self.end_time)
@@ -280,8 +364,7 @@ class ReplayFeed(Feed):
 
     def _taken(self, window: TopicWindow) -> Event | None:
         """Take a topic's next event; None where it came by another topic already."""
-        event = window.ahead.popleft()
-        window.position = window.position_of(event)
+        event = window.take()
         if len(self._windows) == 1:
             return event
         if event.occurred_at != self._last_moment:
@@ -322,11 +405,26 @@ class ReplayFeed(Feed):
         else:
             self._live = live
 
+    async def _ahead_of_others(self) -> bool:
+        """Wait for those that are in step and have something to play yet; whether it was waited."""
+        playback = self.playback
+        if not playback.others(self) or (playback.playing and math.isinf(playback.speed)):
+            return False
+        wait = playback.seconds_until(playback.end_time) if playback.playing else None
+        if wait is not None and wait <= 0:
+            return False
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                await self._wake.wait()
+        return True
+
     async def _next_live(self, live: Feed) -> Sequence[Event] | None:
         if not self.playback.playing:
             await self._wake.wait()
             return None
         events = await live._next()
+        if live is not self._live:
+            return None  # moved back into the past meanwhile
         if events is None:
             self._state = "closed"
         return events

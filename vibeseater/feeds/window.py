@@ -34,6 +34,7 @@ class TopicWindow:
         self.position = 0
         self._pool, self._cold, self._page = pool, cold, page
         self._from: tuple[datetime, int] = (BEGINNING, 0)
+        self._played: tuple[datetime, int] = (BEGINNING, 0)
         self._end = BEGINNING
         self._read_all = False
         self._reading: asyncio.Task[tuple[list[Event], bool]] | None = None
@@ -46,7 +47,20 @@ class TopicWindow:
     def begin_at(self, moment: datetime, end: datetime) -> None:
         """Go on from another moment."""
         self.close()
-        self._from, self._end, self._read_all = (moment, 0), end, False
+        self._from = self._played = (moment, 0)
+        self._end, self._read_all = end, False
+
+    def take(self) -> Event:
+        """The next event; it counts as played."""
+        event = self.ahead.popleft()
+        self.position = self.position_of(event)
+        self._played = (event.occurred_at, self.position)
+        return event
+
+    def go_on(self, end: datetime) -> None:
+        """Go on behind what was played, up to another end."""
+        self.close()
+        self._from, self._end, self._read_all = self._played, end, False
 
     async def fill(self) -> None:
         """Have the next page at hand. Whoever waits may give up, and nothing is lost."""

@@ -207,7 +207,16 @@ class EventReads:
     ) -> set[int]:
         """Which of a stream's events, named by position, have the content that `wanted.search` and `wanted.where` ask
         for: how live events are matched by the very rules that stored ones are."""
-        return await matching_positions(self._pool, to_id("stream", stream), positions, wanted)
+        stream_id = to_id("stream", stream)
+        found = await matching_positions(self._pool, stream_id, positions, wanted)
+        mark = 0 if self._cold is None else await self._cold.mark(stream_id)
+        if self._cold is not None and (purged := {one for one in positions if one <= mark} - found):
+            first, last = min(purged), max(purged)
+            span = Span(first - 1, last, wanted.inside)
+            limit = last - first + 1
+            events = await self._cold.page(Topic("stream", stream_id), span, newest=False, limit=limit)
+            found |= purged.intersection(event.stream_seq for event in events)
+        return found
 
     async def check_filter(self, wanted: EventFilter) -> None:
         """See that PostgreSQL understands a filter, before it is used.

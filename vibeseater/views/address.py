@@ -14,7 +14,7 @@ from vibeseater.views import component
 from vibeseater.views.choice import Apply
 from vibeseater.views.filter_state import FilterState, time_text
 from vibeseater.views.state import StreamState
-from vibeseater.views.windows import SPANS
+from vibeseater.views.windows import SPANS, Span
 
 __all__ = ["Address", "asked_of", "query_of", "read_query"]
 
@@ -67,6 +67,7 @@ class Address(JSComponent):
         state: what is shown.
         query: the address as the page was opened.
         apply: says where the state may be changed.
+        usual: the plot's window where the address names none.
     """
 
     query = param.String("", doc="The query of the address, as it should be.")
@@ -75,8 +76,8 @@ class Address(JSComponent):
     _esm = component.script("address")
     _stylesheets: ClassVar[list[str]] = component.styles("address")
 
-    def __init__(self, state: StreamState, query: str, apply: Apply, **params: Any) -> None:
-        self._state, self._apply = state, apply
+    def __init__(self, state: StreamState, query: str, apply: Apply, usual: Span = SPANS[0], **params: Any) -> None:
+        self._state, self._apply, self._usual = state, apply, usual
         self.show(query)
         made = self._query()
         given = {"query": made, "first": made, "width": 0, "height": 0, "margin": 0, "styles": {"position": "absolute"}}
@@ -89,7 +90,7 @@ class Address(JSComponent):
         state = self._state
         fields, name = read_query(query)
         spans = {span.key: span for span in SPANS}
-        wanted = spans.get(name, SPANS[0])
+        wanted = spans.get(name, self._usual)
         state.filters.set(fields)
         if wanted != state.plot.span:
             state.plot.choose(wanted)
@@ -98,7 +99,7 @@ class Address(JSComponent):
 
     def _query(self) -> str:
         span = self._state.plot.span
-        return query_of(asked_of(self._state.filters), "" if span == SPANS[0] else span.key)
+        return query_of(asked_of(self._state.filters), "" if span == self._usual else span.key)
 
     def _follow(self, *_: Any) -> None:
         self.query = self._query()

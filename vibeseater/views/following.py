@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from vibeseater.errors import UnreachableError
 from vibeseater.feeds.base import Feed
+from vibeseater.feeds.replay import ReplayFeed
 from vibeseater.views.state import MOST_UNSURE
 from vibeseater.views.tasks import detached
 
@@ -62,18 +63,27 @@ async def follow(ref: weakref.ref[StreamSession]) -> None:
 async def _follow(ref: weakref.ref[StreamSession], feed: Feed) -> None:
     others = [detached(_draw(ref)), detached(_match(ref)), detached(_age(ref))]
     try:
-        async for events in feed.batches():
-            session = ref()
-            if session is None:
+        while True:
+            async for events in feed.batches():
+                session = ref()
+                if session is None:
+                    return
+                moves = await session.settled()
+                if session.still_at(moves):  # else they belong to another place of a replay
+                    session.take(events)
+                if session.state.waiting > MOST_UNSURE:  # of a recording, which can wait
+                    await session.match()
+                del session
+            await _end(ref, feed)
+            if not isinstance(feed, ReplayFeed) or not await feed.resumed():
                 return
-            session.take(events)
-            if session.state.waiting > MOST_UNSURE:  # of a recording, which can wait
-                await session.match()
-            del session
     finally:
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+
+
+async def _end(ref: weakref.ref[StreamSession], feed: Feed) -> None:
     session = ref()
     if session is not None:  # the feed came to its end: a recording, or the connection was closed
         await _guarded(session, session.match)

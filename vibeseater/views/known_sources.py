@@ -9,6 +9,7 @@ from typing import Any
 from vibeseater.html import printable
 from vibeseater.models import Source, SourceStatistics
 from vibeseater.rates import SlidingRate
+from vibeseater.store.counting import Bucket
 from vibeseater.views import timetext
 from vibeseater.views.palette import colour_of
 
@@ -63,6 +64,13 @@ class KnownSources:
                 self._last[key] = share.last_event_at.timestamp()
         return sum(self._totals.values())
 
+    def resume(self, totals: Iterable[Bucket]) -> None:
+        """Begin with what had happened by a moment of the past."""
+        self.begin(())
+        self._last.clear()
+        for bucket in totals:
+            self._totals[source_key(bucket.source_id)] += bucket.count
+
     # What comes
 
     def saw(self, key: str, at: float, *, counts: bool) -> None:
@@ -81,6 +89,11 @@ class KnownSources:
     def unknown(self) -> list[str]:
         """Ids of those that sent events, and whose names are not known yet."""
         return [key for key in self._totals if key != "none" and key not in self._known]
+
+    @property
+    def total(self) -> int:
+        """Events of all of them."""
+        return self._totals.total()
 
     def rate(self, now: float) -> float:
         """Events per second of all of them over the last minute."""

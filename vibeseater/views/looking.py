@@ -14,6 +14,7 @@ from vibeseater.models import Event, Stream
 from vibeseater.seater import VibeSeater
 from vibeseater.views.counts import counts_of
 from vibeseater.views.plot_state import DOTS
+from vibeseater.views.replaying import Replaying
 from vibeseater.views.state import StreamState
 from vibeseater.views.windows import Counts, Timeline
 
@@ -27,6 +28,7 @@ class Looking:
         seater, stream, state: the session's.
         change: runs a function where the browser's models may be changed.
         spawn: runs a coroutine on the side, and shows what it raises.
+        replaying: the place of a replay: nothing beyond it is shown.
     """
 
     def __init__(
@@ -36,7 +38,9 @@ class Looking:
         state: StreamState,
         change: Callable[[Callable[[], None]], None],
         spawn: Callable[[Coroutine[Any, Any, None]], None],
+        replaying: Replaying | None = None,
     ) -> None:
+        self._replaying = replaying
         self.seater, self.stream, self.state = seater, stream, state
         self._change, self._spawn = change, spawn
         self._begun = False
@@ -48,6 +52,11 @@ class Looking:
         self._begun = True
         if not self.state.plot.filled:
             self._change(self._on_range)
+
+    async def begin_past(self) -> None:
+        """The state has begun with a place of a replay: count up to there, and what is chosen from now on."""
+        self._begun = True
+        await self._count(self.state.plot.begin())
 
     def begin_without_store(self) -> None:
         """The state shows a feed of its own: only what that brings is counted."""
@@ -63,16 +72,23 @@ class Looking:
         zoom = plot.zoom
         events: list[Event] | None = None
         try:
-            if zoom is None:
+            if self._past is not None:
+                counts = await self._past.counts(timeline, plot.span, zoom)
+            elif zoom is None:
                 counts = await counts_of(self.seater, self.stream.id, plot.span, plot.by)
             else:
                 counts, events = await self._closer(zoom[0], zoom[1], timeline.bucket)
         except BaseException:
             self._change(lambda: plot.give_up(timeline))
             raise
-        self._change(lambda: plot.fill(timeline, counts, events))
+        now = None if self._past is None else self._past.now()
+        self._change(lambda: plot.fill(timeline, counts, events, now))
         if timeline.overrun:
             self._change(self._on_range)
+
+    @property
+    def _past(self) -> Replaying | None:
+        return self._replaying if self._replaying is not None and self._replaying.past else None
 
     async def _closer(self, start: float, end: float, width: int) -> tuple[Counts, list[Event]]:
         """A range that ends in the past: its counts, and the newest of its events."""
@@ -120,7 +136,10 @@ class Looking:
         state = self.state
         self._jumps += 1
         jump = self._jumps
-        rows = await self.seater.events.list_events(self.stream, limit=state.cap, **state.query())
+        if self._past is not None:
+            rows = await self._past.rows(state.filters.value, state.cap)
+        else:
+            rows = await self.seater.events.list_events(self.stream, limit=state.cap, **state.query())
 
         def change() -> None:
             if jump != self._jumps:

@@ -8,7 +8,7 @@ export function render({model}) {
   menu.setAttribute("aria-controls", "pages")
   const open = (on) => { nav.classList.toggle("open", on); menu.setAttribute("aria-expanded", String(on)) }
   const here = location.pathname.split("/").pop()
-  const carries = {analytics: "id", wall: "ids", stream: "id"}
+  const carries = {analytics: "id", replay: "id", wall: "ids", stream: "id"}
   function address(name) {
     const asked = new URLSearchParams(location.search)
     const stream = asked.get("id") ?? asked.get("ids")?.split(",")[0]

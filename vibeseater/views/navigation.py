@@ -11,7 +11,13 @@ from vibeseater.views import component
 
 __all__ = ["PAGES", "Navigation"]
 
-PAGES = (("streams", "Streams"), ("wall", "Wall"), ("analytics", "Analytics"), ("operations", "Operations"))
+PAGES = (
+    ("streams", "Streams"),
+    ("wall", "Wall"),
+    ("replay", "Replay"),
+    ("analytics", "Analytics"),
+    ("operations", "Operations"),
+)
 """Address and label of each page that can be gone to, in order."""
 
 

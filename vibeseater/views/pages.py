@@ -27,12 +27,14 @@ from vibeseater.views.navigation import Navigation
 from vibeseater.views.operations_view import OperationsView
 from vibeseater.views.page_address import PageAddress
 from vibeseater.views.palette import ACCENT
+from vibeseater.views.replay_page import read_address, streams_of
+from vibeseater.views.replay_view import ReplayView, span_for
 from vibeseater.views.runtime import shared_seater
 from vibeseater.views.stream_view import StreamView
 from vibeseater.views.streams_view import StreamsView
 from vibeseater.views.tasks import detached
 
-__all__ = ["analytics_page", "operations_page", "page", "stream_page", "streams_page"]
+__all__ = ["analytics_page", "operations_page", "page", "replay_page", "stream_page", "streams_page"]
 
 # All components are imported with this module, none while a page is made: Panel can't tell a browser that is already
 # there of a new component without spoiling what that component sends.
@@ -166,6 +168,30 @@ def stream_page() -> Any:
         return pn.Column(address, view, sizing_mode="stretch_width", margin=0)
 
     return page("", make)
+
+
+def replay_page() -> Any:
+    """Streams as they were: `?id=`, or `?ids=` with commas between, and `start`, `end`, `speed`, `at`."""
+
+    async def make(seater: VibeSeater, frame: Frame) -> Any:
+        asked = read_address({name: _query(name) for name in ("id", "ids", "start", "end", "speed", "at")})
+        if not asked.ids:
+            return Message(
+                heading="Replay what?",
+                text="The address of a replay names a stream: ?id= and its id or slug, or several: ?ids=one,other",
+                link="streams",
+                label="All streams",
+            )
+        streams = await detached(streams_of(seater, asked.ids))
+        view = ReplayView(seater, streams, asked.start, asked.end, asked.speed, at=asked.at, playing=asked.at is None)
+        frame.show(f"Replay: {', '.join(printable(one.title) for one in streams)[:120]}")
+        if len(view.views) > 1:
+            return view
+        shown = view.views[0]
+        address = Address(shown.state, _whole_query(), shown.session.change, span_for(asked.speed))
+        return pn.Column(address, view, sizing_mode="stretch_width", margin=0)
+
+    return page("Replay", make)
 
 
 def streams_page() -> Any:

@@ -94,18 +94,21 @@ class PlotState(param.Parameterized):
         self.loading = True
         return self.timeline
 
-    def fill(self, timeline: Timeline, counts: Counts, events: Sequence[Event] | None = None) -> None:
+    def fill(
+        self, timeline: Timeline, counts: Counts, events: Sequence[Event] | None = None, now: float | None = None
+    ) -> None:
         """Fill a timeline with what is stored and draw it, if it is still the one that is wanted.
 
         Args:
             counts: what is stored of its range.
             events: the newest events of the range, where it ends in the past.
+            now: seconds since 1970; the clock's by default.
         """
         if timeline is not self.timeline:
             return
         timeline.fill(counts)
         self._past = None if events is None else list(events)
-        self.param.update(loading=False, **self._drawn(time.time()))
+        self.param.update(loading=False, **self._drawn(time.time() if now is None else now))
 
     def give_up(self, timeline: Timeline) -> None:
         """What is stored can't be counted just now: draw what comes, from now on."""
@@ -127,8 +130,19 @@ class PlotState(param.Parameterized):
         if self.zoom is None and self.span == SPANS[0] and self.by == "inserted_at":
             self.fill(self.begin(), Counts(list(buckets), None, counted_to, 1))
 
+    def restart(self, rows: Sequence[Event]) -> None:
+        """A replay was moved: its newest events by then are given, newest first; what it counts is to be filled."""
+        self._newest.clear()
+        self._newest.extend(reversed(rows[:DOTS]))
+        self._past = None
+        self.cursor = None
+
     def take(self, position: int, key: str, event: Event, now: float) -> None:
-        """Count an event of the feed. Announces nothing."""
+        """Count an event of the feed. Announces nothing.
+
+        Args:
+            position: its place, compared with the one up to which is counted.
+        """
         self.timeline.take(position, key, min(self.clock(event), now))
         self._newest.append(event)
 

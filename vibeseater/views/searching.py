@@ -13,6 +13,7 @@ from vibeseater.seater import VibeSeater
 from vibeseater.views.filter_state import sentence
 from vibeseater.views.following import RETRY_SECONDS
 from vibeseater.views.matching import Matcher, matcher
+from vibeseater.views.replaying import Replaying
 from vibeseater.views.state import StreamState
 
 __all__ = ["Present", "Searching"]
@@ -30,14 +31,31 @@ class Searching:
     Args:
         seater, stream, state, present: the session's.
         stored: whether what is shown is what PostgreSQL holds; else it is what a feed of its own brought.
+        replaying: the place of a replay: nothing beyond it is found.
     """
 
     def __init__(
-        self, seater: VibeSeater, stream: Stream, state: StreamState, present: Present, *, stored: bool
+        self,
+        seater: VibeSeater,
+        stream: Stream,
+        state: StreamState,
+        present: Present,
+        *,
+        stored: bool,
+        replaying: Replaying | None = None,
     ) -> None:
         self.seater, self.stream, self.state = seater, stream, state
-        self._present, self._stored = present, stored
+        self._present, self._given, self._replaying = present, not stored, replaying
         self._matcher: Matcher | None = None
+
+    @property
+    def _stored(self) -> bool:
+        return not self._given or (self._replaying is not None and not self._replaying.past)
+
+    @property
+    def _place(self) -> Replaying | None:
+        """The place up to which is searched, of a replay."""
+        return self._replaying if self._replaying is not None and self._replaying.readable else None
 
     async def begin(self, upto: int) -> Found:
         """What the filter lets through at the beginning, an address's perhaps; what of it can't be used is told."""
@@ -65,7 +83,8 @@ class Searching:
         wanted = state.filters.value
         self._use(wanted)
         upto = state.restart()
-        if not self._stored and not wanted.looks_inside:
+        place, moves = self._place, self._moves()
+        if not self._stored and place is None and not wanted.looks_inside:
             return
         await self._present(lambda: state.filters.param.update(busy=True))
         try:
@@ -81,13 +100,16 @@ class Searching:
         finally:
             if state.filters.value == wanted:
                 await self._present(lambda: state.filters.param.update(busy=False))
-        if state.filters.value != wanted:
+        if state.filters.value != wanted or moves != self._moves():
             return
         if state.moment is not None:
             await self._present(lambda: state.searched(found, words))
             jump_to(state.moment)
         else:
-            await self._present(lambda: state.show(rows, found, words))
+            await self._present(lambda: state.show(rows, found, words, whole=place is not None))
+
+    def _moves(self) -> int:
+        return 0 if self._replaying is None else self._replaying.moves
 
     def _use(self, wanted: EventFilter) -> None:
         """From now on live events are matched by this filter."""
@@ -97,6 +119,8 @@ class Searching:
         events = self.seater.events
         await events.check_filter(wanted)
         words = await events.search_words(wanted.search) if wanted.search else []
+        if (place := self._place) is not None:
+            return await place.rows(wanted, self.state.cap), None, words
         if not self._stored:  # what the feed brought is all there is
             rows = [event for event in reversed(self.state.rows) if wanted.passes(event)]
             if self._matcher is not None:
@@ -110,7 +134,7 @@ class Searching:
     async def match(self) -> bool:
         """Have PostgreSQL match what came; returns whether something may be drawn now."""
         state, wanted, told = self.state, self.state.filters.value, self._matcher
-        events = state.unsure()
+        events, moves = state.unsure(), self._moves()
         if not events or told is None:
             return False
         while True:
@@ -119,7 +143,7 @@ class Searching:
                 break
             except UnreachableError:
                 await asyncio.sleep(RETRY_SECONDS)  # nothing is missed: it is asked again
-        if state.filters.value != wanted:
+        if state.filters.value != wanted or moves != self._moves():
             return False
         state.accept(matching)
         return True

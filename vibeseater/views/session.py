@@ -10,18 +10,21 @@ import contextlib
 import logging
 import weakref
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 from param.parameterized import batch_call_watchers
 
 from vibeseater.errors import UnreachableError, VibeSeaterError
 from vibeseater.feeds.base import Feed
+from vibeseater.feeds.replay import ReplayFeed
 from vibeseater.html import printable
 from vibeseater.models import Event, Stream
 from vibeseater.seater import VibeSeater
 from vibeseater.views import crowd
 from vibeseater.views.following import follow
 from vibeseater.views.looking import Looking
+from vibeseater.views.replaying import Replaying
 from vibeseater.views.searching import Present, Searching
 from vibeseater.views.state import MOST_UNSURE, StreamState
 from vibeseater.views.tasks import detached
@@ -75,8 +78,16 @@ class StreamSession:
         self._reloading: asyncio.Task[None] | None = None
         state.filters.param.watch(self._on_filter, "value")
         state.param.watch(self._on_sleep, "asleep")
-        self._searching = Searching(seater, stream, state, present, stored=feed is None)
-        self.looking = Looking(seater, stream, state, self.change, self.spawn)
+        self.replaying: Replaying | None = None
+        if feed is not None and feed.past:
+            self.replaying = Replaying(seater, stream, state, feed, self._look_after)
+        self._searching = Searching(seater, stream, state, present, stored=feed is None, replaying=self.replaying)
+        self.looking = Looking(seater, stream, state, self.change, self.spawn, self.replaying)
+
+    @property
+    def _recorded(self) -> bool:
+        """Whether what is shown comes from the feed given, and not from what is stored and live."""
+        return self._given is not None and (self.replaying is None or self.replaying.past)
 
     @property
     def feed(self) -> Feed | None:
@@ -138,6 +149,10 @@ class StreamSession:
         task.add_done_callback(lambda _: work.close())  # of a view that was closed before it began
         return task
 
+    async def present(self, change: Callable[[], Any]) -> None:
+        """As `change`, from the loop's own thread; returns when it was done."""
+        await self._present(change)
+
     def change(self, change: Callable[[], None]) -> None:
         """Change the state as a browser asked for, where nothing else touches it. May be called from any thread."""
 
@@ -160,6 +175,12 @@ class StreamSession:
         self._feed = feed
         state = self.state
         _, sources, _ = await stream_now(self.seater, self.stream.id)
+        if self.replaying is not None:
+            await self._present(partial(state.set_sources, sources))
+            self.replaying.begin(weakly(self._resume))
+            await self._resume()
+            self.ready.set()
+            return
         if self._given is not None:
             await self._searching.begin(0)  # there is nothing yet; but whether the filter can be used is told
 
@@ -172,8 +193,13 @@ class StreamSession:
             await self._present(begin_given)
             self.ready.set()
             return
-        events = self.seater.events
-        rows, found, words = await self._searching.begin(feed.position)
+        await self._begin_stored(feed, feed.position, partial(state.set_sources, sources))
+        self.ready.set()
+
+    async def _begin_stored(self, feed: Feed, position: int, first: Callable[[], Any]) -> None:
+        """Begin with what is stored up to a position, behind which the feed goes on live."""
+        state, events = self.state, self.seater.events
+        rows, found, words = await self._searching.begin(position)
         wanted = state.filters.value
         statistics, buckets = await asyncio.gather(
             events.get_realtime_statistics(self.stream, _FIRST_SECONDS),
@@ -181,24 +207,78 @@ class StreamSession:
         )
 
         def begin() -> None:
-            state.set_sources(sources)
-            state.start(feed.position, rows, statistics, buckets, found, words)
+            first()
+            state.start(position, rows, statistics, buckets, found, words)
             state.tick(feed.state, feed.stats)
 
         await self._present(begin)
-        self.ready.set()
         self.looking.begin()
         self.spawn(self._read_types())
         if state.filters.value != wanted:  # it was changed meanwhile
             self._on_filter()
 
+    async def _resume(self) -> None:
+        """Show what had happened by the place that a replay begins at, or was moved to."""
+        state, replaying = self.state, self.replaying
+        assert replaying is not None
+        moves = replaying.moves
+        rows: Sequence[Event] = []
+        totals: Sequence[Any] = []
+        recent: Sequence[Any] = []
+        words: Sequence[str] = []
+        try:
+            rows, _, words = await self._searching.begin(0)
+            totals, recent = await replaying.totals(), await replaying.recent()
+        except VibeSeaterError as error:  # the replay goes on all the same
+            await self.report(error)
+        if moves != replaying.moves:
+            return
+
+        def begin() -> None:
+            state.past, state.by_position = replaying.now, False
+            state.plot.by = "occurred_at"
+            state.resume(replaying.place, rows, totals, recent, words)
+            state.tick(replaying.feed.state)
+
+        await self._present(begin)
+        await self.looking.begin_past()
+
+    async def settled(self) -> int:
+        """Wait until what comes before what the feed brings was read; returns how often a replay was moved."""
+        replaying = self.replaying
+        if replaying is None:
+            return 0
+        if replaying.past and not replaying.feed.past and not replaying.busy:
+            replaying.as_live = True
+            replaying.occupy(self._turn_live())
+        moves = replaying.moves
+        await replaying.settled()
+        return moves
+
+    def still_at(self, moves: int) -> bool:
+        """Whether a replay was not moved since."""
+        return self.replaying is None or self.replaying.moves == moves
+
+    async def _turn_live(self) -> None:
+        """A replay goes on live: from here on it is shown as everything that is live."""
+        state, feed = self.state, self._given
+        assert isinstance(feed, ReplayFeed)
+
+        def turn() -> None:
+            state.past, state.by_position, state.moment = None, True, None
+            state.plot.by = "inserted_at"
+
+        await self._begin_stored(feed, feed.live_from, turn)
+
     def take(self, events: Sequence[Event]) -> None:
         """Take what the feed brought; it is drawn soon."""
         state = self.state
         state.take(events)
+        if self.replaying is not None:
+            self.replaying.took(events)
         if not (self.rows_elsewhere and crowd.is_crowded()):  # else the next tick draws
             self.dirty.set()
-        if state.waiting > MOST_UNSURE and self._given is None:
+        if state.waiting > MOST_UNSURE and not self._recorded:
             self._on_filter()  # too many to be matched as they came: search for them with the stored ones
         elif state.waiting:
             self.unsure.set()
@@ -214,6 +294,7 @@ class StreamSession:
         state, feed = self.state, self._feed
         if state.asleep:
             return
+        await self.settled()
         stream = sources = troubles = None
         try:
             stream, sources, troubles = await stream_now(self.seater, self.stream.id)
@@ -244,6 +325,8 @@ class StreamSession:
         if self._reloading is not None:
             self._reloading.cancel()  # nobody waits for the older search any more
         self._reloading = self._look_after(self._searching.again(self.looking.jump_to))
+        if self.replaying is not None and self.replaying.past:
+            self.replaying.wait_for(self._reloading)
 
     def _on_sleep(self, *_: Any) -> None:
         if not self.state.asleep:
@@ -265,10 +348,22 @@ class StreamSession:
 
     async def _read_types(self) -> None:
         """The types that occur. The first who asks of a long stream waits for the count, and nobody else does."""
-        if self._given is None:
+        if not self._recorded:
             position, totals = await self.seater.events.event_types(self.stream)
             self.state.kinds.set(position, totals)
             await self._present(lambda: setattr(self.state, "types", self.state.kinds.told()))
+
+
+def weakly(method: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], Coroutine[Any, Any, None]]:
+    """A method that does not keep what it belongs to."""
+    held = weakref.WeakMethod(method)
+
+    async def call() -> None:
+        alive = held()
+        if alive is not None:
+            await alive()
+
+    return call
 
 
 def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import param
 
+from vibeseater.archive.schema import microseconds
 from vibeseater.filters import NO_SOURCE, EventFilter
 from vibeseater.html import printable
 from vibeseater.models import Event, FeedStats, MatchCount, Source, Statistics, Stream
@@ -91,6 +92,7 @@ class StreamState(param.Parameterized):
         self._received = self._matched = 0
         self.delivery = Delivery()
         self.by_position = True  # whether events come in the order of positions; a replay's come as they happened
+        self.past: Callable[[], float] | None = None  # the clock of a replay; None where what comes is of now
         self.filters = FilterState()
         self.filters.param.watch(self._on_filter, "value")
         self._unsure: list[Event] = []
@@ -117,7 +119,7 @@ class StreamState(param.Parameterized):
         """Take over names and colours of sources, in the order they were attached; those known before keep theirs."""
         before = self._looks()
         types = self._sources.add(sources)
-        self.param.update(sources=self._sources.describe(time.time()), recording=types - {"manual"} == {"recording"})
+        self.param.update(sources=self._sources.describe(self._now()), recording=types - {"manual"} == {"recording"})
         if self.rows and self._looks() != before:
             self.renames += 1
 
@@ -171,26 +173,61 @@ class StreamState(param.Parameterized):
             self.show(rows, found, words)
         else:  # somebody looks at a moment already, whose rows stand still
             self.searched(found, words)
-            self.param.update(total=max(self.position, self._totalled_to), **self._last_event(time.time()))
+            self.param.update(total=self._total(), **self._last_event(self._now()))
         self.begun = True
+
+    def resume(
+        self,
+        place: int,
+        rows: Sequence[Event],
+        totals: Iterable[Any],
+        buckets: Iterable[Any],
+        words: Sequence[str] = (),
+    ) -> None:
+        """Go on from a place of a replay, which begins there or was moved there, with what had happened by then.
+
+        Args:
+            place: as `place_of` tells; what lies behind it is brought by the feed.
+            rows: the newest events up to the place that pass the filter, newest first.
+            totals: counts by source of all that had happened since the replay's beginning.
+            buckets: counts by second and source of the last minute or longer.
+        """
+        self.moment = None
+        self._rows.go_on(with_what_came=False)
+        self._unsure.clear()
+        self._sources.resume(totals)
+        self._latest = None
+        for event in reversed(rows):
+            self._latest = event.occurred_at.timestamp()
+            self._sources.saw(source_key(event.source_id), self._latest, counts=False)
+        for bucket in buckets:
+            self._sources.count(source_key(bucket.source_id), bucket.start.timestamp(), bucket.count)
+        self._totalled_to = self._plotted_to = self._shown_to = place
+        self.plot.restart(rows)
+        self.show(rows, None, words, whole=True)
+        self.begun = True
+
+    def place_of(self, event: Event) -> int:
+        """By what an event that was read is told from one that the feed brings: its position; in a replay, its time."""
+        return event.stream_seq if self.past is None else microseconds(event.occurred_at)
 
     # What comes in
 
     def take(self, events: Sequence[Event]) -> None:
         """Count the events and keep the newest for the next draw. Announces nothing."""
         wanted = self.filters.value
-        now = time.time()
+        past, now = self.past is not None, self._now()
         counts: Counter[tuple[str, int]] = Counter()
         for event in events:
-            key = source_key(event.source_id)
-            stored = event.inserted_at.timestamp()
-            if event.stream_seq > self._plotted_to:
-                counts[key, int(min(stored, now))] += 1
-            self.plot.take(event.stream_seq, key, event, now)
-            self._sources.saw(key, stored, counts=event.stream_seq > self._totalled_to)
-            self._latest = stored
+            key, place = source_key(event.source_id), self.place_of(event)
+            at = (event.occurred_at if past else event.inserted_at).timestamp()
+            if place > self._plotted_to:
+                counts[key, int(min(at, now))] += 1
+            self.plot.take(place, key, event, now)
+            self._sources.saw(key, at, counts=place > self._totalled_to)
+            self._latest = at
             self.kinds.add(event.stream_seq, event.event_type)
-            if event.stream_seq > self._shown_to and wanted.passes(event):
+            if place > self._shown_to and wanted.passes(event):
                 if wanted.looks_inside:
                     self._unsure.append(event)
                 else:
@@ -198,7 +235,8 @@ class StreamState(param.Parameterized):
         for (key, second), n in counts.items():
             self._sources.count(key, second, n)
         if events:
-            self.delivery.take(events)
+            if not past:
+                self.delivery.take(events)
             self._received += len(events)
             self.position = max(self.position, events[-1].stream_seq)
 
@@ -226,7 +264,7 @@ class StreamState(param.Parameterized):
         """Keep events that were unsure, and match, for the next draw."""
         shown_to = max(self._shown_to, self._changed_at)
         for event in events:
-            if event.stream_seq > shown_to:
+            if self.place_of(event) > shown_to:
                 self._accept(event)
 
     # What is seen
@@ -237,13 +275,20 @@ class StreamState(param.Parameterized):
         self.drawn_to = self.position
         self.param.update(
             fresh=fresh,
-            total=max(self.position, self._totalled_to),
+            total=self._total(),
             skipped=self.skipped + skipped,
             delivered=self._received,
             matched=self._matched,
-            **self._last_event(time.time()),
+            **self._last_event(self._now()),
         )
         self._tell_found()
+
+    def _now(self) -> float:
+        return time.time() if self.past is None else self.past()
+
+    def _total(self) -> int:
+        """Events ever stored; in a replay, those that had happened by its clock."""
+        return max(self.position, self._totalled_to) if self.past is None else self._sources.total
 
     def tick(self, feed_state: str | None, stats: FeedStats | None = None, now: float | None = None) -> None:
         """Age what is shown: rate, "3 s ago", plot, badge. Call it once a second.
@@ -251,9 +296,9 @@ class StreamState(param.Parameterized):
         Args:
             feed_state: the feed's `state`, or None where there is none yet.
             stats: the feed's figures.
-            now: seconds since 1970; the clock's by default.
+            now: seconds since 1970; the clock's by default, a replay's own.
         """
-        now = time.time() if now is None else now
+        now = self._now() if now is None else now
         self.delivery.tell(stats)
         figures: dict[str, Any] = {}
         if stats is not None:
@@ -262,7 +307,7 @@ class StreamState(param.Parameterized):
             beat=self.beat + 1,
             rate=self._sources.rate(now),
             badge=badge_of(feed_state, self.ingestion),
-            total=max(self.position, self._totalled_to),
+            total=self._total(),
             sources=self._sources.describe(now),
             types=self.kinds.told(),
             **self._last_event(now),
@@ -270,10 +315,13 @@ class StreamState(param.Parameterized):
         )
         self.plot.advance(now)
 
-    def show(self, rows: Sequence[Event], found: MatchCount | None = None, words: Sequence[str] = ()) -> None:
+    def show(
+        self, rows: Sequence[Event], found: MatchCount | None = None, words: Sequence[str] = (), whole: bool = False
+    ) -> None:
         """Replace the rows by those given, newest first; what was taken meanwhile and is newer stays on top of them.
 
         Args:
+            whole: whether they hold all that was taken of a replay.
             found: how many match up to where the filter was changed.
             words: what is to be highlighted.
         """
@@ -282,13 +330,13 @@ class StreamState(param.Parameterized):
             newer = self._rows.newer(newest)
             self._shown_to = max(newest, newer[0].stream_seq if newer else 0)
         else:
-            newer = self._rows.newer(None)
+            newer = [] if whole else self._rows.newer(None)
         self._rows.replace([*newer, *rows])
         self.searched(found, words)
         self.param.update(
             resets=self.resets + 1,
-            total=max(self.position, self._totalled_to),
-            **self._last_event(time.time()),
+            total=self._total(),
+            **self._last_event(self._now()),
         )
 
     def searched(self, found: MatchCount | None = None, words: Sequence[str] = ()) -> None:

@@ -182,7 +182,7 @@ class StreamView(Viewer):
         heading = Heading(text=self.state.param.title, margin=0)
         return layout.sheet(
             self.lifeline,
-            layout.head(heading, self.badge, layout.together(self.bookmarks, self.alerts, self.manager, self.controls)),
+            layout.head(heading, self.badge, layout.together(*self._drawers())),
             self.notice,
             self.statistics,
             self._media,
@@ -192,6 +192,11 @@ class StreamView(Viewer):
             self.table,
             css_classes=["vs-stream-view"],
         )
+
+    def _drawers(self) -> list[Any]:
+        """What can be opened and pressed; in the past there is nothing to start, stop or be warned of."""
+        present = [self.alerts, self.manager, self.controls] if self.session.replaying is None else []
+        return [self.bookmarks, *present]
 
     def _begin(self) -> None:
         document = pn.state.curdoc
