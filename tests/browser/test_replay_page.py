@@ -45,22 +45,23 @@ async def test_a_window_is_played_and_moved_by_hand(served: str, beside: VibeSea
     mark = await beside.bookmarks.create_bookmark(
         stream, start=START + timedelta(seconds=50), end=START + timedelta(seconds=60), note="<b>Snow</b>"
     )
-    opened = await open_page(f"{served}/replay?id={stream.slug}&start=2013-02-08T12:00:00Z&speed=max")
+    opened = await open_page(f"{served}/replay?id={stream.slug}&at=2013-02-08T12:00:10Z&speed=0.5")
     page = opened.page
-    await page.locator(".replay .badge[data-mode=live]").wait_for()  # it has no end, so it goes on live
-    assert await page.locator(".replay .badge").inner_text() == "LIVE"
-    await eventually(lambda: _says(page, "[data-figure=total] dd", "200"))
-    await page.locator(f"[data-bookmark='{mark.id}']").click()
-    await page.locator(".replay .badge:not([data-mode=live])").wait_for()
-    await page.locator(".replay .play").click() if await page.locator(
-        ".replay .badge[data-mode=playing]"
-    ).count() else 0
-    assert "<b>Snow</b>" in (await page.locator(f"[data-bookmark='{mark.id}']").get_attribute("title") or "")
+    await page.locator(".replay .badge[data-mode=paused]").wait_for()
+    await eventually(lambda: _says(page, "[data-figure=total] dd", "10"))
+    bookmark = page.locator(f"[data-bookmark='{mark.id}']")
+    assert "<b>Snow</b>" in (await bookmark.get_attribute("title") or "")
+    await bookmark.click()
+    await eventually(lambda: _says(page, "[data-figure=total] dd", "50"))
+    await eventually(lambda: _query(page).get("at") == "2013-02-08T12:00:50Z")
     new = await beside.events.create_event(
         stream_id=stream.id, event_type="flight", content={"title": "the newest"}, occurred_at=START
     )
     await page.locator(".replay .live").click()
+    await page.locator(".replay .badge[data-mode=live]").wait_for()
     await page.locator(f"[data-event-id='{new.id}']").wait_for()
+    assert await page.locator(".replay .badge").inner_text() == "LIVE"
+    await eventually(lambda: _says(page, "[data-figure=total] dd", "201"))
     ids = await opened.ids()
     assert ids[0] == str(new.id)
     assert len(ids) == len(set(ids))

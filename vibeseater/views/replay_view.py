@@ -77,7 +77,7 @@ class ReplayView(Viewer):
         **params: Any,
     ) -> None:
         super().__init__(**params)
-        several = list(streams) if isinstance(streams, list | tuple) else [streams]
+        several: list[Any] = list(streams) if isinstance(streams, list | tuple) else [streams]
         if not 1 <= len(several) <= MOST_STREAMS or not all(isinstance(one, Stream) for one in several):
             raise InputError(
                 "streams", f"{len(several)} of them", "not a Stream, nor several of them", f"Give 1 to {MOST_STREAMS}"
