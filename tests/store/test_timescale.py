@@ -127,6 +127,7 @@ async def test_the_aggregate_counts_as_the_rows_do(
     assert not (await seater.events.count_events_between(stream, bucket_seconds=86400, by="occurred_at")).exact
     await refresh(seater)
     assert await held(seater) == 600
+    assert await seater.pool.fetchval("SELECT sum(events) FROM event_rates_hourly") > 590
     assert (await asked(seater, stream, bucket_seconds=86400)).exact
     late = [moments[n] + timedelta(seconds=chance.uniform(-90, 90)) for n in range(50)]
     await store(seater, stream, sources, late)
@@ -137,7 +138,9 @@ async def test_the_aggregate_counts_as_the_rows_do(
         await connection.execute("CALL refresh_continuous_aggregate('event_rates', NULL, $1::timestamptz)", until)
     assert await held(seater) > 600
     await store(seater, stream, sources, late[:20])
-    for start, end, width in ((40, 0, 86400), (31.123, 2.777, 3600 * 6), (20, 10, 60 * 60), (35.5, 1.0001, 604800)):
+    # By hours, by minutes and, where what is left would be too much, neither.
+    spans = ((40, 0, 86400), (31.123, 2.777, 3600 * 6), (20, 10, 60 * 60), (35.5, 1.0001, 604800), (38, 0.5, 1800))
+    for start, end, width in spans:
         answer = await asked(
             seater, stream, NOW - timedelta(days=start), NOW - timedelta(days=end), bucket_seconds=width
         )

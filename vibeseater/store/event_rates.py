@@ -1,9 +1,9 @@
-"""Events counted a minute and source, kept by TimescaleDB as a continuous aggregate: made, refreshed and read here.
+"""Events counted by source and minute, and hour, which TimescaleDB keeps: continuous aggregates, made, refreshed, read.
 
-Counts from it are the very counts of the rows. A refresh notes each stream's counter first; so a minute whose greatest
-position is not above that one holds all events up to it, and what is stored behind it is counted from the rows, as are
-the minutes that hold newer events already. What is purged leaves the answers, as it does without the aggregate, but not
-the aggregate: a refresh begins behind the last event that ever was purged.
+Counts from them are the very counts of the rows. A refresh notes each stream's counter first; so a minute whose
+greatest position is not above that one holds all events up to it. What is stored behind it is counted from the rows,
+and so are minutes that hold newer events already. What is purged leaves the answers, as it does without aggregates, but
+not the aggregates: a refresh begins behind the last event that ever was purged.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from uuid import UUID
 from vibeseater.store import timescale
 from vibeseater.store.pool import Connection, Pool
 
-__all__ = ["MINUTE", "count_occurred", "keep_purged", "make", "refresh"]
+__all__ = ["count_occurred", "keep_purged", "make", "refresh"]
 
-MINUTE = 60
+_VIEWS = ((3600, "hour", "event_rates_hourly"), (60, "minute", "event_rates"))  # seconds, column, name
+_MOST_SPANS = 200_000  # of a view that are read at most, so that an answer takes bounded time
 
 _LOCK = 0x5EA7E5  # an advisory lock's key: who refreshes holds it, and who is about to purge
 
@@ -29,6 +30,12 @@ CREATE MATERIALIZED VIEW event_rates
 SELECT stream_id, source_id, time_bucket(interval '1 minute', occurred_at) AS minute,
        count(*) AS events, min(stream_seq) AS first_seq, max(stream_seq) AS last_seq
 FROM events GROUP BY 1, 2, 3 WITH NO DATA;
+
+CREATE MATERIALIZED VIEW event_rates_hourly
+    WITH (timescaledb.continuous, timescaledb.materialized_only = true) AS
+SELECT stream_id, source_id, time_bucket(interval '1 hour', minute) AS hour,
+       sum(events)::bigint AS events, min(first_seq) AS first_seq, max(last_seq) AS last_seq
+FROM event_rates GROUP BY 1, 2, 3 WITH NO DATA;
 
 -- Up to which position of each stream the aggregate holds everything, as it was refreshed last.
 CREATE TABLE event_rate_marks (stream_id uuid PRIMARY KEY, counted_to bigint NOT NULL);
@@ -51,6 +58,7 @@ DECLARE
     noted jsonb;
     since timestamptz;
     upto  timestamptz := date_trunc('minute', now());
+    hour  timestamptz;
 BEGIN
     IF NOT pg_try_advisory_lock({lock}) THEN
         RETURN;  -- another one is at it, or somebody is about to purge
@@ -60,6 +68,11 @@ BEGIN
     COMMIT;
     IF since IS NULL OR since < upto THEN
         CALL {extension}.refresh_continuous_aggregate('{schema}.event_rates', since, upto);
+        hour := date_trunc('hour', since + interval '59 minutes');
+        IF hour IS NULL OR hour < date_trunc('hour', upto) THEN
+            CALL {extension}.refresh_continuous_aggregate(
+                '{schema}.event_rates_hourly', hour, date_trunc('hour', upto));
+        END IF;
         INSERT INTO {schema}.event_rate_marks
             SELECT key::uuid, value::bigint FROM jsonb_each_text(coalesce(noted, '{{}}'))
             ON CONFLICT (stream_id) DO UPDATE SET counted_to = excluded.counted_to;
@@ -88,35 +101,42 @@ SELECT m.counted_to, greatest(s.starts_at, $2) AS starts_at, least(s.refreshed_t
 FROM event_rate_marks m, event_rate_span s WHERE m.stream_id = $1 AND s.refreshed_to > greatest(s.starts_at, $2)
 """
 
-# $2, $3: positions, after and up to. $4: up to where the aggregate is whole. $5, $6: minutes that are asked of it.
-_MINUTES = """
-SELECT minute, source_id, events, last_seq <= $4 AND first_seq > $2 AS sound FROM event_rates
-WHERE stream_id = $1 AND minute >= $5 AND minute < $6 AND last_seq > $2
+# $2, $3: positions, after and up to. $4: up to where the view is whole. $5, $6: which of its spans are asked for.
+_SPANS = {
+    seconds: f"""
+SELECT {column} AS span, source_id, events, last_seq <= $4 AND first_seq > $2 AS sound FROM {view}
+WHERE stream_id = $1 AND {column} >= $5 AND {column} < $6 AND last_seq > $2
 """
+    for seconds, column, view in _VIEWS
+}
 
-_LEFT = f"""
-SELECT coalesce((SELECT sum(events) FROM ({_MINUTES}) m WHERE NOT sound), 0)
+_LEFT = {
+    seconds: f"""
+SELECT coalesce((SELECT sum(events) FROM ({spans}) m WHERE NOT sound), 0)
      + (SELECT count(*) FROM (SELECT FROM events e WHERE e.stream_id = $1 AND (
            e.occurred_at >= $7 AND e.occurred_at < $5 OR e.occurred_at >= $6 AND e.occurred_at < $8) LIMIT $9) few)
      + (SELECT greatest(0, $3::bigint - greatest($2::bigint, $4)))
 """
+    for seconds, spans in _SPANS.items()
+}
 
-_COUNT = f"""
-WITH minutes AS MATERIALIZED ({_MINUTES}),
+_COUNT = {
+    seconds: f"""
+WITH spans AS MATERIALIZED ({_SPANS[seconds]}),
 counted (moment, source_id, events) AS (
-    SELECT minute, source_id, events FROM minutes WHERE sound
+    SELECT span, source_id, events FROM spans WHERE sound
     UNION ALL  -- what was stored since
     SELECT e.occurred_at, e.source_id, 1 FROM events e
     WHERE e.stream_id = $1 AND e.stream_seq > greatest($2, $4) AND e.stream_seq <= $3
       AND e.occurred_at >= $5 AND e.occurred_at < $6
-      AND NOT EXISTS (SELECT FROM minutes m WHERE NOT m.sound AND m.minute = date_trunc('minute', e.occurred_at)
+      AND NOT EXISTS (SELECT FROM spans m WHERE NOT m.sound AND m.span = date_trunc('{column}', e.occurred_at)
                                             AND m.source_id IS NOT DISTINCT FROM e.source_id)
-    UNION ALL  -- minutes that hold some of that already, or some that was purged
-    SELECT e.occurred_at, e.source_id, 1 FROM minutes m
-    JOIN events e ON e.occurred_at >= m.minute AND e.occurred_at < m.minute + interval '1 minute'
+    UNION ALL  -- spans that hold some of that already, or some that was purged
+    SELECT e.occurred_at, e.source_id, 1 FROM spans m
+    JOIN events e ON e.occurred_at >= m.span AND e.occurred_at < m.span + interval '1 {column}'
     WHERE NOT m.sound AND e.stream_id = $1 AND e.source_id IS NOT DISTINCT FROM m.source_id
       AND e.stream_seq > $2 AND e.stream_seq <= $3
-    UNION ALL  -- what lies beside the whole minutes
+    UNION ALL  -- what lies beside the whole spans
     SELECT e.occurred_at, e.source_id, 1 FROM events e
     WHERE e.stream_id = $1 AND e.stream_seq > $2 AND e.stream_seq <= $3 AND e.occurred_at >= $7 AND e.occurred_at < $5
     UNION ALL
@@ -125,10 +145,12 @@ counted (moment, source_id, events) AS (
 )
 SELECT floor(extract(epoch FROM moment) / $9)::bigint, source_id, sum(events)::bigint FROM counted GROUP BY 1, 2
 """
+    for seconds, column, _ in _VIEWS
+}
 
 
 async def make(connection: Connection) -> bool:
-    """Make the aggregate, and the job that refreshes it each minute, where that can be done; whether it is there."""
+    """Make them, and the job that refreshes them each minute, where that can be done; whether they are there."""
     if await connection.fetchval(_THERE):
         return True
     if not await timescale.is_hypertable(connection) or not await timescale.has_community_edition(connection):
@@ -144,7 +166,7 @@ async def make(connection: Connection) -> bool:
 
 
 async def refresh(connection: Connection) -> None:
-    """Refresh it now. It must not run in a transaction; nothing is done where another process is at it."""
+    """Refresh them now. It must not run in a transaction; nothing is done where another process is at it."""
     await connection.execute("CALL refresh_event_rates()")
 
 
@@ -165,21 +187,30 @@ async def count_occurred(
     """A stream's events at positions after `low`, up to `high`, by spans of `width` seconds, of when they occurred.
 
     Returns:
-        The spans' numbers since 1970, sources and counts; None where the aggregate is not there, does not fit, or would
+        The spans' numbers since 1970, sources and counts; None where no aggregate is there, or fits, or each would
         leave more than `most` events to be counted one by one.
     """
-    if width % MINUTE or not await pool.fetchval(_THERE):
+    if width % _VIEWS[-1][0] or not await pool.fetchval(_THERE):
         return None
-    first_minute = _floor(start + timedelta(seconds=MINUTE, microseconds=-1))
-    row = await pool.fetchrow(_USABLE, stream_id, first_minute, _floor(until))
-    if row is None or row[1] >= row[2]:
-        return None
-    counted_to, starts_at, ends_at = row
-    at = (stream_id, low, high, min(counted_to, high), starts_at, ends_at, start, until)
-    if await pool.fetchval(_LEFT, *at, most + 1) > most:
-        return None
-    return [(row[0], row[1], row[2]) for row in await pool.fetch(_COUNT, *at, width)]
+    for seconds, _, _ in _VIEWS:
+        if width % seconds:
+            continue
+        row = await pool.fetchrow(_USABLE, stream_id, start, until)
+        if row is None:
+            return None
+        counted_to, first, last = row[0], _ceiling(row[1], seconds), _floor(row[2], seconds)
+        if not first < last <= first + timedelta(seconds=seconds * _MOST_SPANS):
+            continue
+        at = (stream_id, low, high, min(counted_to, high), first, last, start, until)
+        if await pool.fetchval(_LEFT[seconds], *at, most + 1) <= most:
+            rows = await pool.fetch(_COUNT[seconds], *at, width)
+            return [(row[0], row[1], row[2]) for row in rows]
+    return None
 
 
-def _floor(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(second=0, microsecond=0)
+def _floor(moment: datetime, seconds: int) -> datetime:
+    return datetime.fromtimestamp(moment.timestamp() // seconds * seconds, UTC)
+
+
+def _ceiling(moment: datetime, seconds: int) -> datetime:
+    return datetime.fromtimestamp(-(-moment.timestamp() // seconds) * seconds, UTC)
