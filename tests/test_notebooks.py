@@ -1,10 +1,13 @@
-"""In a notebook it feels native: everything shows itself, a wrong loop names the cure, an interrupted cell lets go."""
+"""In a notebook it feels native: everything shows itself, a wrong loop names the cure, an interrupted cell lets go; and
+the notebooks that come with VibeSeater are kept as they should be."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import queue
+import re
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,8 @@ from tests.engine import item
 from tests.servers import PATIENCE
 from vibeseater import VibeSeater, magic
 from vibeseater.errors import InputError, WrongLoopError
+
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 
 
 async def test_everything_shows_itself(seater: VibeSeater, tmp_path: Path) -> None:
@@ -162,3 +167,20 @@ async def test_the_magic_shows_the_streams(
     assert "b-a-b" in repr(shown)
     with pytest.raises(InputError, match="%vibeseater status"):
         magic._magic("dance")
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_a_notebook_is_as_it_should_be_kept(path: Path) -> None:
+    """Stored outputs only where they are checked; no tricks with the loop, no sleeping, no path of one machine."""
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        assert not re.search(r"nest_asyncio|asyncio\.run\(|sleep\(|['\"]/(home|Users|tmp|work|root)\b", source), source
+        if cell["cell_type"] == "code":
+            assert bool(cell["outputs"]) == ("NBVAL_CHECK_OUTPUT" in source), source
+            assert {output["output_type"] for output in cell["outputs"]} <= {"stream"}, source
+
+
+def test_each_notebook_is_named_where_one_looks_for_it() -> None:
+    """In the README."""
+    told = (NOTEBOOKS.parent / "README.md").read_text(encoding="utf-8")
+    assert [path.name for path in NOTEBOOKS.glob("*.ipynb") if path.name not in told] == []

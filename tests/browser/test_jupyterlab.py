@@ -1,4 +1,4 @@
-"""A notebook's cell in JupyterLab, in a real browser: it shows the live view, and a new event appears in it."""
+"""A notebook in JupyterLab, in a real browser: a cell shows the live view, and a restarted kernel goes on."""
 
 from __future__ import annotations
 
@@ -24,6 +24,17 @@ seater = await vibeseater.connect()
 stream = await seater.streams.get_stream({stream!r})
 view = vibeseater.StreamView(seater, stream)
 view"""
+
+
+GOES_ON = """from pathlib import Path
+kept = Path("position.txt")
+now = await seater.streams.get_stream(stream)
+async with seater.subscribe(stream, since=int(kept.read_text()) if kept.exists() else 0) as feed:
+    while feed.position < now.stream_seq:
+        event = await anext(feed)
+        print("heard", event.content["title"])
+kept.write_text(str(feed.position))
+print("up to", feed.position)"""
 
 
 def _notebook(*cells: str) -> str:
@@ -124,6 +135,48 @@ async def test_a_cell_shows_the_live_view(
     await page.locator(".jp-Cell").nth(1).locator(".cm-content").click()
     await page.keyboard.press("Shift+Enter")
     await page.locator(".badge[data-state=STALE]").wait_for()
+    opened.errors.clear()  # JupyterLab's own, about addresses that this machine can't reach
+
+
+@pytest.mark.slow
+async def test_a_restarted_kernel_goes_on_from_its_position(
+    lab: tuple[str, Path], beside: VibeSeater, open_page: Callable[..., Any]
+) -> None:
+    """Run again from above: the view shows everything and is live, the subscription brings only what is new."""
+    address, folder = lab
+    stream = await beside.streams.create_stream("Over a restart")
+
+    async def happen(title: str) -> str:
+        event = await beside.events.create_event(stream_id=stream.id, event_type="n", content={"title": title})
+        return str(event.id)
+
+    ids = [await happen("one"), await happen("two")]
+    (folder / "again.ipynb").write_text(_notebook(CODE.format(stream=str(stream.id)), GOES_ON))
+    opened = await open_page(f"{address}/lab/tree/again.ipynb?reset", viewport={"width": 1280, "height": 1000})
+    page = opened.page
+    await page.get_by_text("| Idle").wait_for(timeout=60_000)
+
+    async def restart_and_run_all() -> None:
+        await page.locator("[data-command='notebook:restart-run-all']").first.click()
+        await page.locator(".jp-Dialog .jp-mod-accept").click()
+
+    async def said(*lines: str) -> bool:
+        outputs = page.locator(".jp-Cell").nth(1).locator(".jp-OutputArea-output")
+        return "\n".join(await outputs.all_inner_texts()).split("\n")[: len(lines)] == list(lines)
+
+    async def shown() -> bool:
+        return bool(await opened.ids() == ids[::-1])
+
+    await restart_and_run_all()
+    await eventually(lambda: said("heard one", "heard two", "up to 2"), 60)
+    await eventually(shown, 60)
+    ids.append(await happen("three"))
+    await eventually(shown)
+    await restart_and_run_all()
+    await eventually(lambda: said("heard three", "up to 3"), 60)
+    await eventually(shown, 60)
+    ids.append(await happen("four"))
+    await eventually(shown)
     opened.errors.clear()  # JupyterLab's own, about addresses that this machine can't reach
 
 
