@@ -78,8 +78,11 @@ async def test_what_comes_during_a_commit_shares_the_next(
     await eventually(lambda: commits == [1, 500])
 
 
-async def test_groups_are_bounded_in_number_and_size(seater: VibeSeater, stream: Stream, commits: list[int]) -> None:
+async def test_groups_are_bounded_in_number_and_size(
+    seater: VibeSeater, stream: Stream, commits: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A commit holds at most a thousand events, and few of them where they are large."""
+    monkeypatch.setattr(gathering, "SHARES", 1)
     commits.clear()
     large = {"text": "x" * 250_000}
     async with held_up(seater, stream):
@@ -134,8 +137,11 @@ async def test_what_postgresql_refuses_harms_no_companion(seater: VibeSeater, st
     assert (await stored_rows(seater))["keys"] == 98
 
 
-async def test_a_busy_stream_does_not_hold_up_another(seater: VibeSeater, stream: Stream) -> None:
+async def test_a_busy_stream_does_not_hold_up_another(
+    seater: VibeSeater, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An event of a quiet stream is stored in the next commit, however many of a busy one wait before it."""
+    monkeypatch.setattr(gathering, "SHARES", 1)
     quiet = await seater.streams.create_stream(title="Quiet")
     async with held_up(seater, stream):
         first = await first_in_commit(seater, stream)
@@ -203,7 +209,7 @@ async def test_the_queue_is_bounded_in_number(
     seater: VibeSeater, stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Callers beyond the bound wait at the door, also those who give up there; then all of the others are stored."""
-    monkeypatch.setattr(gathering, "MAX_QUEUED", 10)
+    monkeypatch.setattr(gathering, "MAX_QUEUED", 10 * gathering.SHARES)
     async with held_up(seater, stream):
         first = await first_in_commit(seater, stream)
         tasks = [create(seater, stream, number) for number in range(100)]
@@ -212,6 +218,7 @@ async def test_the_queue_is_bounded_in_number(
             task.cancel()
         await asyncio.wait(tasks[50:60])
         assert seater.events._writer.queued == 10
+        assert len(seater.events._writer._gathering._at_door[stream.id]) == 80  # who gave up leaves nothing there
         assert not any(task.done() for task in tasks[:50])
     events = await asyncio.gather(first, *tasks[:50], *tasks[60:])
     assert sorted(event.stream_seq for event in events) == list(range(1, 92))
@@ -222,34 +229,65 @@ async def test_callers_at_the_door_keep_their_order(
     seater: VibeSeater, stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many wait at the door, they are let in as there is room, and stored in the order in which they came."""
-    monkeypatch.setattr(gathering, "MAX_QUEUED", 10)
+    monkeypatch.setattr(gathering, "MAX_QUEUED", 10 * gathering.SHARES)
     tasks = [create(seater, stream, number) for number in range(500)]
-    assert [event.stream_seq for event in await asyncio.gather(*tasks)] == list(range(1, 501))
-    assert seater.events._writer._gathering._entering == 0
+    while not all(task.done() for task in tasks):
+        # Whoever comes when others were let in, and did not run yet, stays behind them too.
+        await asyncio.sleep(0)
+        if seater.events._writer._gathering._entering and len(tasks) < 700:
+            tasks.append(create(seater, stream, len(tasks)))
+    assert len(tasks) > 500
+    assert [event.stream_seq for event in await asyncio.gather(*tasks)] == list(range(1, len(tasks) + 1))
+    assert nothing_is_left(seater)
+
+
+def nothing_is_left(seater: VibeSeater) -> bool:
+    """Whether the queue is as it was at the beginning."""
+    queue = seater.events._writer._gathering
+    return (queue._taken, queue._taken_bytes, len(queue)) == (0, 0, 0) and not (queue._at_door or queue._entering)
 
 
 async def test_streams_take_turns_at_the_door_too(
     seater: VibeSeater, stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One caller of another stream doesn't wait for all that stand at the door for a busy one."""
-    monkeypatch.setattr(gathering, "MAX_QUEUED", 10)
+    """One caller of another stream doesn't wait for all that stand at the door for busy ones."""
+    monkeypatch.setattr(gathering, "MAX_QUEUED", gathering.SHARES)
     quiet = await seater.streams.create_stream(title="Quiet")
-    async with held_up(seater, stream):
-        first = await first_in_commit(seater, stream)
-        busy = [create(seater, stream, number) for number in range(500)]
-        await queued(seater, 10)
-        alone = create(seater, quiet)
+    others = [await seater.streams.create_stream(title="Busy") for _ in range(gathering.SHARES - 1)]
+    busy = [create(seater, one, number) for number in range(50) for one in (stream, *others)]
+    alone = create(seater, quiet)
     before: list[int] = []
     alone.add_done_callback(lambda _: before.append(sum(task.done() for task in busy)))
-    await asyncio.gather(first, alone, *busy)
-    assert before[0] < 250
+    await asyncio.gather(alone, *busy)
+    assert before[0] < 200
+    assert nothing_is_left(seater)
+
+
+async def test_a_stream_that_somebody_holds_does_not_fill_the_queue(
+    seater: VibeSeater, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many wait for it, in number or in size, events of another stream are stored meanwhile."""
+    monkeypatch.setattr(gathering, "MAX_QUEUED", 100)
+    monkeypatch.setattr(gathering, "MAX_QUEUED_BYTES", 4_000_000)
+    quiet = await seater.streams.create_stream(title="Quiet")
+    for text in ("", "x" * 200_000):
+        async with held_up(seater, stream):
+            busy = [create(seater, stream, content={"text": text}) for _ in range(200)]
+            async with asyncio.timeout(20):
+                await asyncio.gather(*(create(seater, quiet) for _ in range(20)))
+            assert not any(task.done() for task in busy)
+            for task in busy[::3]:
+                task.cancel()
+        outcomes = await asyncio.gather(*busy, return_exceptions=True)
+        assert sum(isinstance(outcome, Event) for outcome in outcomes) == 200 - len(busy[::3])
+        assert nothing_is_left(seater)
 
 
 async def test_the_queue_is_bounded_in_bytes(
     seater: VibeSeater, stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A few large events fill the queue as many small ones do."""
-    monkeypatch.setattr(gathering, "MAX_QUEUED_BYTES", 1_000_000)
+    monkeypatch.setattr(gathering, "MAX_QUEUED_BYTES", 1_000_000 * gathering.SHARES)
     async with held_up(seater, stream):
         first = await first_in_commit(seater, stream)
         tasks = [create(seater, stream, content={"text": "x" * 200_000}) for _ in range(30)]
@@ -262,7 +300,7 @@ async def test_closing_stores_what_is_queued(
     database_url: str, redis_url: str, seater: VibeSeater, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`close()` waits for the commits of what was taken; who waits at the door then is refused, and knows it."""
-    monkeypatch.setattr(gathering, "MAX_QUEUED", 20)
+    monkeypatch.setattr(gathering, "MAX_QUEUED", 20 * gathering.SHARES)
     stream = await seater.streams.create_stream(title="A")
     other = await vibeseater.connect(database_url, redis_url)
     await other.events.create_event(**item(stream))

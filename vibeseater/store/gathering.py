@@ -6,7 +6,7 @@ It owns the queue, and knows nothing of PostgreSQL.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Collection
 from typing import NamedTuple
 from uuid import UUID
@@ -20,6 +20,8 @@ MAX_GROUP = 1000
 MAX_GROUP_BYTES = 4 << 20
 MAX_QUEUED_BYTES = 64 << 20
 MAX_QUEUED = 20_000
+SHARES = 8
+"""A stream fills at most this part of the queue: one whose counter others hold must not keep all others at the door."""
 
 
 class Waiting(NamedTuple):
@@ -30,16 +32,30 @@ class Waiting(NamedTuple):
     deadline: float  # until then (by the loop's clock) it outlasts PostgreSQL's absence
 
 
+class _Queue(deque[Waiting]):
+    """What waits of one stream."""
+
+    size = 0  # its bytes
+
+
+class _Entering:
+    """Those of one stream that were let in, and did not run yet."""
+
+    events = size = 0
+
+
 class Gathering:
     """The queue before a writer. Streams and callers at the door stand in the order of their turns."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._queues: dict[UUID, deque[Waiting]] = {}
+        self._queues: dict[UUID, _Queue] = {}
         self._queued = 0
-        self._queued_bytes = 0
-        self._at_door: dict[UUID, deque[asyncio.Future[None]]] = {}
-        self._entering = 0  # were let in and did not run yet
+        # What is taken of the room, by the queued and the entering.
+        self._taken = self._taken_bytes = 0
+        self._at_door: OrderedDict[UUID, OrderedDict[asyncio.Future[None], int]] = OrderedDict()  # with their bytes
+        self._entering: dict[UUID, _Entering] = {}
+        self._opening = False  # the door will be opened in this round of the loop
         self._closed = False
 
     def __len__(self) -> int:
@@ -49,40 +65,87 @@ class Gathering:
         """Whether events of a stream wait."""
         return stream_id in self._queues
 
-    @property
-    def crowded(self) -> bool:
-        """Whether a caller has to wait at the door."""
-        return not self._closed and (bool(self._at_door) or self._is_full())
+    def is_crowded(self, stream_id: UUID) -> bool:
+        """Whether a caller with an event of the stream has to wait at the door."""
+        if self._closed:
+            return False
+        few = self._taken < MAX_QUEUED // SHARES and self._taken_bytes < MAX_QUEUED_BYTES // SHARES
+        if few and not self._at_door and not self._entering:
+            return False  # without a look at the stream: this is asked at every event
+        return stream_id in self._at_door or stream_id in self._entering or not self._has_room(stream_id)
 
     def _is_full(self) -> bool:
-        return self._queued + self._entering >= MAX_QUEUED or self._queued_bytes >= MAX_QUEUED_BYTES
+        return self._taken >= MAX_QUEUED or self._taken_bytes >= MAX_QUEUED_BYTES
 
-    async def wait_at_door(self, stream_id: UUID) -> None:
-        """Wait until there is room for an event of a stream."""
+    def _has_room(self, stream_id: UUID) -> bool:
+        events = size = 0
+        queue, entering = self._queues.get(stream_id), self._entering.get(stream_id)
+        if queue is not None:
+            events, size = len(queue), queue.size
+        if entering is not None:
+            events, size = events + entering.events, size + entering.size
+        within = events < max(1, MAX_QUEUED // SHARES) and size < max(1, MAX_QUEUED_BYTES // SHARES)
+        return within and not self._is_full()
+
+    async def wait_at_door(self, draft: EventDraft) -> None:
+        """Wait until there is room for an event. Whoever is let in adds it, or not, before he waits again."""
+        stream_id, size = draft.stream_id, draft.size
         turn: asyncio.Future[None] = self._loop.create_future()
-        self._at_door.setdefault(stream_id, deque()).append(turn)
+        self._at_door.setdefault(stream_id, OrderedDict())[turn] = size
         try:
             await turn
-        except asyncio.CancelledError:
-            if turn.cancelled():  # it stays among the others until it is passed over
-                raise
-            self._entering -= 1  # it had its place already: the next one takes it
-            self._open_door()
-            raise
-        self._entering -= 1
+        finally:
+            if turn.done() and not turn.cancelled():  # let in; where it is cancelled even so, the next takes the place
+                self._leave_doorway(stream_id, size)
+            else:
+                self._give_up(stream_id, turn)
+
+    def _give_up(self, stream_id: UUID, turn: asyncio.Future[None]) -> None:
+        turns = self._at_door.get(stream_id)
+        if turns is not None:
+            turns.pop(turn, None)
+            if not turns:
+                del self._at_door[stream_id]
+
+    def _leave_doorway(self, stream_id: UUID, size: int) -> None:
+        entering = self._entering[stream_id]
+        entering.events -= 1
+        entering.size -= size
+        if not entering.events:
+            del self._entering[stream_id]
+        self._taken -= 1
+        self._taken_bytes -= size
+        if self._at_door and not self._opening:
+            # Many do this in one round of the loop; the place may be taken by then, as it mostly is.
+            self._opening = True
+            self._loop.call_soon(self._open_door)
 
     def _open_door(self) -> None:
         """Let in as many as there is room for, from each stream in turn; all of them at the end."""
-        while self._at_door and (self._closed or not self._is_full()):
-            stream_id = next(iter(self._at_door))
-            turns = self._at_door.pop(stream_id)
-            while turns and turns[0].done():  # gave up
-                turns.popleft()
-            if turns:
-                self._entering += 1
-                turns.popleft().set_result(None)
-            if turns:
-                self._at_door[stream_id] = turns
+        self._opening = False
+        streams = list(self._at_door)
+        while streams and (self._closed or not self._is_full()):
+            streams = [stream_id for stream_id in streams if self._let_in(stream_id)]
+
+    def _let_in(self, stream_id: UUID) -> bool:
+        """Let in the first of a stream, if there is room; whether another one of it may follow."""
+        if not self._closed and not self._has_room(stream_id):
+            return False
+        turns = self._at_door[stream_id]
+        turn, size = turns.popitem(last=False)
+        if turns:
+            self._at_door.move_to_end(stream_id)
+        else:
+            del self._at_door[stream_id]
+        if turn.cancelled():
+            return bool(turns)
+        turn.set_result(None)
+        entering = self._entering.setdefault(stream_id, _Entering())
+        entering.events += 1
+        entering.size += size
+        self._taken += 1
+        self._taken_bytes += size
+        return bool(turns)
 
     def close(self) -> None:
         """Let go all who wait at the door."""
@@ -91,9 +154,15 @@ class Gathering:
 
     def add(self, waiting: Waiting) -> None:
         """Put an event at the end of its stream's queue."""
-        self._queues.setdefault(waiting.draft.stream_id, deque()).append(waiting)
+        queue = self._queues.get(waiting.draft.stream_id)
+        if queue is None:
+            queue = self._queues[waiting.draft.stream_id] = _Queue()
+        size = waiting.draft.size
+        queue.append(waiting)
+        queue.size += size
         self._queued += 1
-        self._queued_bytes += waiting.draft.size
+        self._taken += 1
+        self._taken_bytes += size
 
     def take_group(self, passed_over: Collection[UUID]) -> list[Waiting]:
         """The next group: from each stream in turn but for some, until it is full or nothing waits."""
@@ -132,10 +201,13 @@ class Gathering:
         self._open_door()
         return overdue
 
-    def _pop(self, queue: deque[Waiting]) -> Waiting:
+    def _pop(self, queue: _Queue) -> Waiting:
         waiting = queue.popleft()
+        size = waiting.draft.size
+        queue.size -= size
         self._queued -= 1
-        self._queued_bytes -= waiting.draft.size
+        self._taken -= 1
+        self._taken_bytes -= size
         return waiting
 
     def _take_from(self, stream_id: UUID, most: int, most_bytes: int, group: list[Waiting]) -> int:

@@ -76,12 +76,13 @@ class Writer:
                 "This VibeSeater was connected in another event loop; the event was not stored. "
                 "Call `await vibeseater.connect()` in this one."
             )
-        if self._gathering.crowded:
-            await self._gathering.wait_at_door(draft.stream_id)
+        deadline = self._loop.time() + self._settings.failover_timeout
+        if self._gathering.is_crowded(draft.stream_id):
+            await self._gathering.wait_at_door(draft)
         if self._closed:
             raise ClosedError("This VibeSeater is closed; the event was not stored. Connect again.")
         outcome: asyncio.Future[Event] = self._loop.create_future()
-        waiting = Waiting(draft, outcome, self._loop.time() + self._settings.failover_timeout)
+        waiting = Waiting(draft, outcome, deadline)
         prepared = self._committer.prepared
         idle = self._drain is None and self._alone is None
         if idle and prepared is not None and draft.external_id is None and draft.stream_id not in self._aside:
