@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 import vibeseater
 from tests.broadcast.cluster_servers import RedisClusterServers, too_old
 from tests.servers import eventually
+from vibeseater import telemetry
+from vibeseater.errors import UnreachableError
 
 pytestmark = pytest.mark.skipif(too_old() is not None, reason=str(too_old()))
 
@@ -42,6 +45,34 @@ async def test_topics_of_all_nodes_are_heard(clustered: vibeseater.VibeSeater) -
     assert sum(feed.stats.refilled for feed in feeds) == 0
     for feed in feeds:
         await feed.aclose()
+
+
+async def test_a_cluster_that_is_down_fails_nobody(
+    clustered: vibeseater.VibeSeater, cluster: RedisClusterServers, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With every node killed, writers go on, batches that are broadcast too; what can't be sent is counted."""
+    failed: list[int] = []
+    telemetry.attach("test-down", ("vibeseater", "broadcast", "failed"), lambda _, what, *__: failed.append(1))
+    stream = await clustered.streams.create_stream(title="Down")
+    item: dict[str, Any] = {"stream_id": stream, "event_type": "t", "content": {}}
+    try:
+        async with clustered.subscribe(stream) as feed:
+            for port in cluster.ports:
+                cluster.kill(port)
+            for _ in range(5):
+                await clustered.events.create_event(**item)
+                await clustered.events.create_events_batch([item], broadcast=True)
+            await eventually(lambda: failed and clustered.publisher.queued == 0)
+            async with asyncio.timeout(30):
+                assert [(await anext(feed)).stream_seq for _ in range(10)] == list(range(1, 11))
+            with pytest.raises(UnreachableError, match="Redis at"):
+                await vibeseater.connect(database_url=clustered.settings.database_url, redis_url=cluster.url)
+            for port in cluster.ports:
+                cluster.start(port)
+            await eventually(lambda: feed.state == "live")
+    finally:
+        telemetry.detach("test-down")
+    assert not [record for record in caplog.records if record.name == "asyncio"]
 
 
 async def test_a_killed_node_costs_no_event(clustered: vibeseater.VibeSeater, cluster: RedisClusterServers) -> None:

@@ -11,16 +11,14 @@ import logging
 from collections.abc import Callable
 
 from redis.asyncio.cluster import RedisCluster
-from redis.exceptions import RedisClusterException
 
 from vibeseater.broadcast.connection import REDIS_LOST, Redis
 from vibeseater.broadcast.listener import OnMessage, RedisListener
+from vibeseater.errors import in_a_line
 
 __all__ = ["ClusterListener"]
 
 _log = logging.getLogger(__name__)
-
-_LOST = (*REDIS_LOST, RedisClusterException)
 
 
 class ClusterListener:
@@ -47,6 +45,7 @@ class ClusterListener:
         self._links: dict[str, RedisListener] = {}  # by node
         self._node_of: dict[str, str | None] = {}  # by wanted channel; None while no node serves it
         self._moved = False
+        self._silent = False  # the cluster did not tell who serves what, when it was asked
         self._placing: asyncio.Task[None] | None = None
 
     @property
@@ -95,7 +94,7 @@ class ClusterListener:
         try:
             await self._cluster.initialize()
             node = self._cluster.get_node_from_key(channel)
-        except _LOST:
+        except REDIS_LOST:
             return None
         if node is None or channel not in self._node_of:
             return None
@@ -115,16 +114,24 @@ class ClusterListener:
         try:
             async with asyncio.timeout(5.0):
                 await self._cluster.nodes_manager.initialize()
-        except (*_LOST, TimeoutError) as error:
-            _log.warning("The cluster does not tell who serves what (%s); asking again", error)
+        except REDIS_LOST as error:
+            if not self._silent:
+                _log.warning("The cluster does not tell who serves what (%s); asking again", in_a_line(error))
+            self._silent = True
+        else:
+            self._silent = False
         try:
             for channel, former in list(self._node_of.items()):
+                if channel not in self._node_of:
+                    continue  # nobody wants it any more: placed now, it would be heard for ever
                 node = await self._place(channel)
                 if node != former and former is not None:
                     await self._links[former].unsubscribe(channel)
             await asyncio.gather(*(self._subscribe_quietly(channel) for channel in list(self._node_of)))
-            for name in set(self._links) - set(self._node_of.values()):
-                await self._links.pop(name).close()
+            for name in list(self._links):
+                # Looked at one by one: while one is closed, somebody may subscribe on the next.
+                if name not in self._node_of.values():
+                    await self._links.pop(name).close()
         finally:
             self._placing = None
 

@@ -13,7 +13,7 @@ import redis.asyncio as redis
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from vibeseater.errors import TooOldError, UnreachableError, in_a_line
 from vibeseater.settings import Settings, without_secrets
@@ -36,7 +36,7 @@ OLDEST = (6, 2)
 OLDEST_CLUSTER = (7, 0)
 """The oldest Redis with sharded pub/sub, which a cluster is used with."""
 
-REDIS_LOST = (RedisError, OSError, TimeoutError)
+REDIS_LOST = (RedisError, RedisClusterException, OSError, TimeoutError)
 """What redis-py raises when the server, or the way to it, is gone. A later try may succeed."""
 
 

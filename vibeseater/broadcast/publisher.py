@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from redis.exceptions import RedisError
-
-from vibeseater.broadcast.connection import Redis, RedisCluster, make_patient_client
+from vibeseater.broadcast.connection import REDIS_LOST, Redis, RedisCluster, make_patient_client
 from vibeseater.broadcast.frames import frames_of
 from vibeseater.broadcast.lane import Lane
 from vibeseater.broadcast.sending import ClusterSender, DirectSender, Sender
@@ -63,7 +61,7 @@ class Publisher:
 
     async def close(self) -> None:
         """Send what is queued, for two seconds at most."""
-        for lane in self._lanes.values():
+        for lane in list(self._lanes.values()):
             await lane.close()
 
     def _lane(self, topic: str) -> Lane:
@@ -72,7 +70,7 @@ class Publisher:
             try:
                 found = self._client.get_node_from_key(topic)
                 node = str(found.name) if found is not None else ""
-            except RedisError:
+            except REDIS_LOST:
                 pass  # the client does not know now; its pipeline finds out, or fails
         lane = self._lanes.get(node)
         if lane is None:
