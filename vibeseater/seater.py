@@ -135,6 +135,7 @@ class VibeSeater:
 
         reader = ArchiveReader(self.pool)
         self.archive = Archives(self.pool, self.streams, reader)
+        closing.push_async_callback(self.archive.aclose)
         self.events = EventLog(self.pool, self.publisher, reader)
         closing.push_async_callback(self.events.close)
         check_config = partial(validate_config, allow_private_urls=settings.allow_private_urls)

@@ -161,6 +161,7 @@ async def serve(
         monitor_of(seater, "serve", siblings).sessions = web.sessions
         await seater.streaming.supervise()
         await seater.alerts.supervise()
+        await seater.archive.supervise()
         if ready is not None:
             await ready(seater)
         await asyncio.Event().wait()  # that nobody sets: until cancelled

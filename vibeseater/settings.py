@@ -35,6 +35,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         failover_timeout: seconds that a write outlasts PostgreSQL's absence before it is given up.
         max_content_bytes: how large an event's content, and its metadata, may be as JSON.
         allow_private_urls: whether sources may read addresses on loopback and private networks.
+        retention_interval: seconds between two applications of the retention rules by servers; 0: they never do.
         user_agent: what sources call themselves; None for VibeSeater's name and version.
     """
 
@@ -46,6 +47,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     failover_timeout: float = 30.0
     max_content_bytes: int = 256 * 1024
     allow_private_urls: bool = False
+    retention_interval: float = 3600.0
     user_agent: str | None = None
 
 
@@ -54,7 +56,13 @@ _SCHEMES = {
     "redis_url": ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster"),
 }
 _CURES: dict[Any, str] = {int: "Give a whole number", float: "Give a number of seconds", bool: "Give yes or no"}
-_LEAST: dict[str, float] = {"pool_size": 3, "connect_timeout": 0.1, "failover_timeout": 0, "max_content_bytes": 2}
+_LEAST: dict[str, float] = {
+    "pool_size": 3,
+    "connect_timeout": 0.1,
+    "failover_timeout": 0,
+    "retention_interval": 0,
+    "max_content_bytes": 2,
+}
 
 
 def load_settings(

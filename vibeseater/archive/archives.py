@@ -14,6 +14,7 @@ from vibeseater.archive.place import Place, place_url
 from vibeseater.archive.purge import delete_purged, droppable_chunks, verify_files
 from vibeseater.archive.reader import ArchiveReader
 from vibeseater.archive.retention import Age, Retention, RetentionRule, position_due
+from vibeseater.archive.runner import RetentionRunner
 from vibeseater.archive.writer import Advance, archive_upto
 from vibeseater.errors import InputError
 from vibeseater.models import Record, Stream
@@ -70,6 +71,7 @@ class Archives:
         self._streams = streams
         self.reader = reader
         self.retention = Retention(pool)
+        self._runner = RetentionRunner(self.retention, self._apply_by_itself, pool.settings)
 
     async def write(
         self,
@@ -171,6 +173,20 @@ class Archives:
     async def apply_rules(self, *, dry_run: bool = True) -> list[Purged]:
         """Archive and purge what the retention rules say is due; a dry run archives nothing either."""
         return [await self._apply(rule, dry_run=dry_run) for rule in await self.retention.list()]
+
+    async def supervise(self) -> None:
+        """Apply the retention rules from now on, every `retention_interval` seconds of the settings.
+
+        Any number of processes may be told so: one of them does it, and another one when it ends.
+        """
+        self._runner.start()
+
+    async def aclose(self) -> None:
+        """Apply them no more."""
+        await self._runner.aclose()
+
+    async def _apply_by_itself(self, rule: RetentionRule, dry_run: bool) -> Purged:
+        return await self._apply(rule, dry_run=dry_run)
 
     async def _apply(self, rule: RetentionRule, *, dry_run: bool) -> Purged:
         what: dict[str, Any] = {"older_than": rule.older_than, "keep": rule.keep}

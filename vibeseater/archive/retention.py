@@ -46,7 +46,7 @@ _LIST = "SELECT stream_id, older_than, keep, archive_to, updated_at FROM retenti
 
 
 class Retention:
-    """The rules, one a stream. They are applied by `seater.archive.apply_rules` or `vibeseater purge --rules`."""
+    """The rules, one a stream. Servers, `seater.archive.apply_rules` and `vibeseater purge --rules` apply them."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool

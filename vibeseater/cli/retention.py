@@ -1,4 +1,4 @@
-"""`vibeseater retention`: what is kept of each stream. It only notes; `vibeseater purge --rules` applies."""
+"""`vibeseater retention`: what is kept of each stream. It only notes; servers and `vibeseater purge --rules` apply."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def retention(
 ) -> None:
     """Say what is kept of STREAM, an id or a slug; without STREAM, show all rules.
 
-    What either of --older-than and --keep says is due, is due. Rules are applied by `vibeseater purge --rules --yes`,
-    which cron or a timer may run.
+    What either of --older-than and --keep says is due, is due. `vibeseater serve` applies the rules once an hour
+    (VIBESEATER_RETENTION_INTERVAL: seconds; 0: never); so does `vibeseater purge --rules --yes` at once.
     """
 
     async def work(seater: VibeSeater) -> None:
