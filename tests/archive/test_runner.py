@@ -47,6 +47,7 @@ async def test_one_process_applies_the_rules(
     seater: VibeSeater, stream: Stream, stored: list[Event], folder: Path, told: list[tuple[str, dict[str, Any]]]
 ) -> None:
     """What is due goes to the archive, and is purged; what is stored later is due later; all can be read."""
+    folder.mkdir()
     await seater.archive.retention.set(stream, keep=30, archive_to=folder)
     first, second = a_runner(seater), a_runner(seater)
     first.start()
@@ -86,15 +87,12 @@ async def test_a_rule_that_fails_stops_no_other(
     stream: Stream,
     stored: list[Event],
     folder: Path,
-    tmp_path: Path,
     told: list[tuple[str, dict[str, Any]]],
 ) -> None:
-    """An archive that can't be written keeps its events; the next rule is applied all the same."""
-    file = tmp_path / "in-the-way"
-    file.write_text("no folder")
+    """A folder that is not this machine's is not made, and its events stay; the next rule is applied all the same."""
     other = await seater.streams.create_stream(title="B")
     await seater.events.create_events_batch(item(other, n) for n in range(10))
-    await seater.archive.retention.set(stream, keep=0, archive_to=file)
+    await seater.archive.retention.set(stream, keep=0, archive_to=folder)
     await seater.archive.retention.set(other, keep=4, without_archive=True)
     running = a_runner(seater, 1000)
     running.start()
@@ -104,6 +102,9 @@ async def test_a_rule_that_fails_stops_no_other(
         await running.aclose()
     assert {word: about["stream_id"] for word, about in told} == {"failed": stream.id, "applied": other.id}
     assert (await hot(seater, stream), await hot(seater, other)) == (100, 4)
+    assert not folder.exists()
+    [error] = [about["error"] for word, about in told if word == "failed"]
+    assert "no such folder on this machine" in str(error)
 
 
 async def test_it_can_be_switched_off(seater: VibeSeater, monkeypatch: pytest.MonkeyPatch) -> None:

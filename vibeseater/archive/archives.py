@@ -186,6 +186,9 @@ class Archives:
         await self._runner.aclose()
 
     async def _apply_by_itself(self, rule: RetentionRule, dry_run: bool) -> Purged:
+        if rule.archive_to is not None:
+            # A folder of another machine's, made anew here, would be lost together with a container, say.
+            await asyncio.to_thread(Place(rule.archive_to).check_there)
         return await self._apply(rule, dry_run=dry_run)
 
     async def _apply(self, rule: RetentionRule, *, dry_run: bool) -> Purged:

@@ -61,6 +61,15 @@ class Place:
         self._root = str(root).rstrip("/")
         self._local = urlsplit(url).scheme in ("file", "local")
 
+    def check_there(self) -> None:
+        """See that a folder is there; of what lies elsewhere nothing is known before it is written to.
+
+        Raises:
+            ArchiveError: there is none on this machine.
+        """
+        if self._local and not os.path.isdir(self._root):
+            raise ArchiveError(f"{self.url}: no such folder on this machine. Make it, or mount it where it should be.")
+
     def read(self, path: str) -> bytes:
         """A file's bytes, read from where it lies."""
         with self._telling(path):
