@@ -33,8 +33,10 @@ async def stream(seater: VibeSeater) -> Stream:
     [
         (["--search", "lima"], [2, 5]),
         (["--where", "$.mag > 3"], [4, 5]),
-        (["--source", "Quakes", "--type", "big"], [5]),
-        (["--source", "none", "--source", "Quakes", "--search", "-lima"], [0, 1, 3, 4]),
+        pytest.param(["--source", "Quakes", "--type", "big"], [5], marks=pytest.mark.slow),
+        pytest.param(
+            ["--source", "none", "--source", "Quakes", "--search", "-lima"], [0, 1, 3, 4], marks=pytest.mark.slow
+        ),
         (["--type", "big", "--type", "small", "--where", "$.mag == 1"], [1]),
     ],
 )

@@ -17,6 +17,7 @@ def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "vibeseater", *arguments], capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_help_takes_less_than_half_a_second() -> None:
     """The best of five counts: a busy machine slows any one."""
     taken = []
