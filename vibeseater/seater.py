@@ -153,6 +153,7 @@ class VibeSeater:
             hub=self.hub,
             streams=self.streams,
             events=self.events,
+            cold=reader,
             changes=self.changes,
             holder=self.streaming.holder,
         )

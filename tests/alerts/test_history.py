@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +50,32 @@ async def test_the_aftershocks_of_hualien_fire_and_a_quiet_day_does_not(seater: 
     assert quiet.alerts == ()
     assert str(quiet) == "Taiwan shakes: would not have fired from 2018-02-01 00:00 to 2018-02-02 00:00 UTC."
     assert await seater.alerts.list_alerts(stream) == []  # nothing is stored
+
+
+async def test_archived_events_are_tried_as_stored_ones(seater: vibeseater.VibeSeater, tmp_path: Path) -> None:
+    """By either time, whether part of them or all stand in the archive only."""
+    stream = await store_quakes(seater)
+    draft = seater.alerts.draft_rule(stream, "Taiwan shakes", **TAIWAN)
+    window = ("2018-01-31T00:00Z", "2018-02-08T00:00Z")
+
+    async def tried() -> list[tuple[int, list[datetime], list[datetime | None]]]:
+        trials = [
+            await seater.alerts.try_on_history(draft, *window),
+            await seater.alerts.try_on_history(draft, "1h", by="inserted_at"),
+        ]
+        return [
+            (one.events, [each.fired_at for each in one.alerts], [each.resolved_at for each in one.alerts])
+            for one in trials
+        ]
+
+    before = await tried()
+    assert [len(fired) for _, fired, _ in before] == [2, 1]
+    await seater.archive.write(stream, tmp_path / "archive")
+    for kept in (500, 0):
+        await seater.archive.purge(stream, keep=kept, dry_run=False)
+        after = await tried()
+        assert [(events, fired) for events, fired, _ in after] == [(events, fired) for events, fired, _ in before]
+        assert after[0] == before[0]
 
 
 async def test_a_silence_of_the_past_is_found(seater: vibeseater.VibeSeater) -> None:

@@ -25,6 +25,7 @@ from vibeseater.errors import ClosedError, InputError, NotFoundError
 from vibeseater.feeds.live import LiveFeed
 from vibeseater.inputs import check_limit, check_text, check_time, duration, to_id
 from vibeseater.models import Source, Stream
+from vibeseater.store.cold import Cold
 from vibeseater.store.pool import Pool
 from vibeseater.topics import Topic
 
@@ -46,6 +47,7 @@ class Alerts:
 
     Args:
         pool: the store's pool. hub: the listener to Redis. streams, events: `seater.streams`, `seater.events`.
+        cold: what was purged, wherever it is.
         changes: tells others of what changes.
         holder: the name of this process in leases.
 
@@ -53,8 +55,9 @@ class Alerts:
     """
 
     def __init__(
-        self, *, pool: Pool, hub: Hub, streams: Streams, events: Matching, changes: Changes, holder: str
+        self, *, pool: Pool, hub: Hub, streams: Streams, events: Matching, cold: Cold, changes: Changes, holder: str
     ) -> None:
+        self._cold = cold
         self._pool, self._hub, self._streams, self._events, self._changes = pool, hub, streams, events, changes
         self._store = AlertStore(pool, changes, holder)
         self._supervisor = AlertSupervisor(self._store, self._make_run)
@@ -266,7 +269,8 @@ class Alerts:
         *,
         by: Time = "occurred_at",
     ) -> Trial:
-        """What a rule would have told of the past, by the evaluation that runs live. `print(trial)` says it in words.
+        """What a rule would have told of the past, by the evaluation that runs live; archived events count as stored
+        ones do. `print(trial)` says it in words.
 
         Args:
             rule: one that is stored, or a `draft_rule`.
@@ -289,7 +293,7 @@ class Alerts:
             raise InputError("end", end, "not after the start", "Give a window whose end comes after its start")
         if by not in get_args(Time):
             raise InputError("by", by, "unknown", f"Known are: {', '.join(get_args(Time))}")
-        return await try_rule(self._pool, self._store, self._events, found, first, last, by)
+        return await try_rule(self._pool, self._store, self._events, self._cold, found, first, last, by)
 
     def watch(self, stream: Stream | UUID) -> Watch[list[Alert]]:
         """The latest 200 alerts of a stream, now and whenever one fires, is over or was sent, in whichever process."""
