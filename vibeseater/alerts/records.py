@@ -69,14 +69,15 @@ class AlertRule(msgspec.Struct, frozen=True, kw_only=True):
         }[self.condition]
 
     def __repr__(self) -> str:
-        fields = {name: getattr(self, name) for name in self.__struct_fields__} | {"targets": self._told_targets()}
+        fields = {name: getattr(self, name) for name in self.__struct_fields__} | {"targets": self.told_targets()}
         return f"AlertRule({', '.join(f'{name}={value!r}' for name, value in fields.items())})"
 
     def _repr_html_(self) -> str:
         fields = {name: getattr(self, name) for name in self.__struct_fields__}
-        return html.card("AlertRule", fields | {"targets": self._told_targets()})
+        return html.card("AlertRule", fields | {"targets": self.told_targets()})
 
-    def _told_targets(self) -> tuple[str, ...]:
+    def told_targets(self) -> tuple[str, ...]:
+        """Where it is sent, without the secrets."""
         return tuple(f"{target.split('://', 1)[0]}://…" for target in self.targets)
 
 

@@ -50,8 +50,8 @@ _LIST = f"""
 SELECT {_COLUMNS} FROM bookmarks
 WHERE stream_id = $1 AND ($2::timestamptz IS NULL OR ends_at >= $2) AND ($3::timestamptz IS NULL OR starts_at < $3)
   AND ($4::text IS NULL OR colour = $4) AND ($5::text IS NULL OR strpos(lower(note), lower($5)) > 0)
-  AND ($6::uuid IS NULL OR event_id = $6)
-ORDER BY starts_at DESC, id DESC LIMIT $7
+  AND ($6::uuid IS NULL OR event_id = $6) AND ($7::text IS NULL OR author = $7)
+ORDER BY starts_at DESC, id DESC LIMIT $8
 """
 
 _EVENT = "SELECT stream_seq, occurred_at FROM events WHERE id = $1 AND stream_id = $2 LIMIT 1"
@@ -191,6 +191,7 @@ class Bookmarks:
         colour: str | None = None,
         search: str | None = None,
         event: Event | UUID | str | None = None,
+        author: str | None = None,
         limit: int = MOST,
     ) -> list[Bookmark]:
         """Bookmarks of a stream, the latest in the stream first.
@@ -200,6 +201,7 @@ class Bookmarks:
             colour: only of this colour.
             search: only where the note holds this text; case does not matter.
             event: only those of this event.
+            author: only what this one marked.
             limit: at most so many.
 
         Raises:
@@ -212,6 +214,7 @@ class Bookmarks:
             None if colour is None else check_colour(colour),
             None if search is None else check_text("search", search, 1000),
             None if event is None else event.id if isinstance(event, Event) else to_id("event", event),
+            None if author is None else check_text("author", author, 200),
             check_limit(limit),
         )
         found = await self._streams.get_stream(stream)
@@ -237,7 +240,7 @@ class Bookmarks:
         return self._changes.watch(Board(KIND, stream_id), lambda: self._all(stream_id))
 
     async def _all(self, stream_id: UUID) -> list[Bookmark]:
-        rows = await self._pool.fetch(_LIST, stream_id, None, None, None, None, None, MOST)
+        rows = await self._pool.fetch(_LIST, stream_id, None, None, None, None, None, None, MOST)
         return [Bookmark(**dict(row)) for row in rows]
 
     async def _write(self, stream_id: UUID, statement: str, *arguments: Any) -> Bookmark | None:
