@@ -32,7 +32,7 @@ COMMANDS: Mapping[str, str] = {
     "import": "Read events of JSON Lines, CSV or Parquet into a stream.",
     "export": "Write a stream's events as JSON Lines, CSV or Parquet.",
     "bookmarks": "List, make, change and delete bookmarks of a stream.",
-    "alerts": "Make alert rules, try them on the past, switch and silence them; show what they told.",
+    "alerts": "Make alert rules, try them on the past, show what they told.",
     "archive": "Write a stream's events to an archive, and read them back.",
     "purge": "Delete from PostgreSQL what is archived and due.",
     "retention": "Say what is kept of a stream, and show the rules.",
