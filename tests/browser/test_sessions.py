@@ -22,7 +22,9 @@ from tests.browser.conftest import ROOT
 from tests.servers import eventually
 from vibeseater import VibeSeater
 from vibeseater.views import runtime
+from vibeseater.views.analysis.session import AnalysisSession
 from vibeseater.views.session import StreamSession
+from vibeseater.views.wall.session import WallSession
 
 
 @pytest.fixture
@@ -85,3 +87,34 @@ async def test_closed_pages_leave_nothing(served_here: tuple[str, VibeSeater], o
     await first.page.locator(f"[data-event-id='{event.id}']").wait_for()
     await first.page.context.close()
     await eventually(lambda: all(session._closed for session in _alive()), interval=0.5)
+
+
+@pytest.mark.slow
+async def test_closed_walls_and_analyses_leave_nothing(
+    served_here: tuple[str, VibeSeater], open_page: Callable[..., Any]
+) -> None:
+    address, seater = served_here
+    streams = [await seater.streams.create_stream(f"On the wall {number}") for number in range(3)]
+    ids = ",".join(str(stream.id) for stream in streams)
+    tasks = None
+    for _ in range(4):
+        wall = await open_page(f"{address}/wall?ids={ids}")
+        for stream in streams:
+            event = await seater.events.create_event(stream_id=stream.id, event_type="n", content={"title": "t"})
+            await wall.page.locator(f"[data-event-id='{event.id}']").wait_for()
+        await wall.page.context.close()
+        analysis = await open_page(f"{address}/analytics?id={streams[0].id}")
+        await analysis.page.locator(".vs-fields table").wait_for()
+        await analysis.page.context.close()
+        await eventually(lambda: all(session._closed for session in _alive()), interval=0.5, message="all closed")
+        tasks = tasks or len(asyncio.all_tasks())
+    # The pages that closed last may be held until the server has something else to do; none before them may.
+    await eventually(lambda: len(_alive()) <= 3, interval=0.5, message="no sessions of closed walls")
+    await eventually(lambda: len(_left(WallSession)) <= 1, interval=0.5)
+    await eventually(lambda: len(_left(AnalysisSession)) <= 1, interval=0.5)
+    await eventually(lambda: len(asyncio.all_tasks()) <= tasks + 3)
+
+
+def _left(kind: type) -> list[Any]:
+    gc.collect()
+    return [thing for thing in gc.get_objects() if type(thing) is kind]

@@ -382,7 +382,7 @@ class EventTable(Viewer):
         link: the address of an event's page, which its id completes.
     """
 
-    height = param.Integer(520, bounds=(160, None), doc="Pixels.")
+    height = param.Integer(520, bounds=(160, None), allow_None=True, doc="Pixels; None: as much as there is.")
 
     def __init__(
         self,
@@ -399,7 +399,8 @@ class EventTable(Viewer):
         self.state = state
         self._table = TableComponent(
             state, past, spawn, apply, link=link, whole_page=whole_page, place=place,
-            height=self.param.height, sizing_mode="stretch_width", css_classes=["vs-table"],
+            height=self.param.height, sizing_mode="stretch_width" if self.height else "stretch_both",
+            css_classes=["vs-table"],
         )  # fmt: skip
 
     def on_ready(self, callback: Callable[[], None]) -> None:

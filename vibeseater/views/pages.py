@@ -33,8 +33,18 @@ from vibeseater.views.runtime import shared_seater
 from vibeseater.views.stream_view import StreamView
 from vibeseater.views.streams_view import StreamsView
 from vibeseater.views.tasks import detached
+from vibeseater.views.wall import state as walls
+from vibeseater.views.wall.view import WallView
 
-__all__ = ["analytics_page", "operations_page", "page", "replay_page", "stream_page", "streams_page"]
+__all__ = [
+    "analytics_page",
+    "operations_page",
+    "page",
+    "replay_page",
+    "stream_page",
+    "streams_page",
+    "wall_page",
+]
 
 # All components are imported with this module, none while a page is made: Panel can't tell a browser that is already
 # there of a new component without spoiling what that component sends.
@@ -243,6 +253,28 @@ def analytics_page() -> Any:
     if pn.state.curdoc is not None:
         pn.state.curdoc.theme = Theme(json={"attrs": {"Axis": {}, "Figure": {}, "Grid": {}}})
     return page("Analytics", make)
+
+
+def wall_page() -> Any:
+    """Two to nine streams side by side, `?ids=` their ids or slugs."""
+
+    async def make(seater: VibeSeater, frame: Frame) -> Any:
+        asked = walls.read_query(_whole_query())
+        state = walls.WallState(span=asked.span, problem=asked.problem)
+        view = WallView(seater, state=state)
+        await detached(view.session.show(asked.ids, asked.sizes))
+
+        def moved(query: str) -> None:
+            wanted = walls.read_query(query)
+            view.session.change(lambda: setattr(state, "span", wanted.span))
+            view.session.spawn(view.session.show(wanted.ids, wanted.sizes))
+
+        address = PageAddress(["ids", "sizes", "window"], walls.query_of(state), moved)
+        state.param.watch(lambda *_: setattr(address, "query", walls.query_of(state)), ["ids", "sizes", "span"])
+        frame.show("Wall")
+        return pn.Column(address, view, sizing_mode="stretch_width", margin=0)
+
+    return page("Wall", make)
 
 
 def _no_such_stream(wanted: str) -> Message:

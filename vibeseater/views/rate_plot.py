@@ -47,6 +47,7 @@ class RatePlot(Viewer):
     """
 
     height = param.Integer(214, bounds=(100, None), doc="Pixels of the plot itself.")
+    choices = param.Boolean(True, doc="Whether span and look can be chosen in it.")
 
     def __init__(
         self,
@@ -183,7 +184,11 @@ class RatePlot(Viewer):
         pane = pn.pane.Bokeh(figure.figure, sizing_mode="stretch_width", margin=0, css_classes=["vs-plot"])
         self._panes[pane] = figure, bar
         top = pn.Row(
-            bar, self.modes, self.spans, stylesheets=[_TOP], sizing_mode="stretch_width", margin=(10, 14, 0, 16)
+            bar,
+            *([self.modes, self.spans] if self.choices else []),
+            stylesheets=[_TOP],
+            sizing_mode="stretch_width",
+            margin=(10, 14, 0, 16),
         )
         return pn.Column(top, pane, stylesheets=[_CARD], sizing_mode="stretch_width", margin=0)
 

@@ -1,0 +1,1 @@
+"""The wall: several streams beside each other, on one clock. Nothing is imported here."""
