@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import panel as pn
 from panel.io.state import set_curdoc
+from pyviz_comms import Comm
 from tornado.websocket import WebSocketClosedError
 
 __all__ = ["Presenter", "ensure_extension"]
@@ -99,7 +101,7 @@ class Presenter:
 
 def ensure_extension() -> None:
     """In a notebook, load Panel's scripts if nobody has: from this machine, for a notebook may have no internet."""
-    if pn.state.curdoc is not None or pn.extension._loaded:
+    if pn.state.curdoc is not None:
         return
     try:
         from IPython import get_ipython
@@ -107,4 +109,30 @@ def ensure_extension() -> None:
         return
     shell = get_ipython()
     if shell is not None and hasattr(shell, "kernel"):
-        pn.extension(inline=True)
+        with contextlib.suppress(RuntimeError):  # no loop runs
+            hear_browsers_in(asyncio.get_running_loop())
+        if not pn.extension._loaded:
+            pn.extension(inline=True)
+
+
+_handle = Comm._handle_msg
+_loop: asyncio.AbstractEventLoop | None = None
+
+
+def hear_browsers_in(loop: asyncio.AbstractEventLoop) -> None:
+    """Let messages of notebooks' browsers be handled in that loop's thread, beside what cells await there.
+
+    JupyterLab hands them to the kernel's subshells, which are threads. While Panel handles one it catches what is
+    printed, in the whole process: lines of a running cell end in a view, or nowhere. And what it sends to the browser
+    gets in between the parts of what the loop's thread sends.
+    """
+    global _loop
+    _loop = loop
+    Comm._handle_msg = _handle_in_loop
+
+
+def _handle_in_loop(comm: Any, message: Any) -> None:
+    if threading.current_thread() is threading.main_thread() or _loop is None or _loop.is_closed():
+        _handle(comm, message)
+    else:
+        _loop.call_soon_threadsafe(_handle, comm, message)
