@@ -23,7 +23,7 @@ PACKAGE = Path(vibeseater.__file__).parent
 # of one storey don't know each other either, but for those named in NEIGHBOURS.
 STOREYS = (
     {"_version", "errors"},
-    {"html", "masking", "portal", "recurring", "settings", "tickets", "topics"},
+    {"draining", "html", "masking", "portal", "recurring", "settings", "tickets", "topics"},
     {"models", "telemetry"},
     {"inputs", "rates", "waking", "wire"},
     {"filters"},

@@ -20,7 +20,7 @@ from vibeseater._version import __version__
 from vibeseater.broadcast.connection import RedisCluster, check_server, make_client
 from vibeseater.errors import VibeSeaterError
 from vibeseater.operations.problems import Problem
-from vibeseater.settings import Settings, without_secrets
+from vibeseater.settings import Settings, Shown, without_secrets
 from vibeseater.store import migrate, search_index, timescale
 from vibeseater.store.pool import Connection
 from vibeseater.store.pool import connect as connect_to_database
@@ -78,6 +78,7 @@ class Report(msgspec.Struct, kw_only=True):
         home: the folder of the embedded servers' data.
         home_free_bytes: free disk space there; None where it can't be told.
         timescaledb: the extension's version in the database, or None.
+        settings: each setting, without secrets, and where it stands.
         migrations: None where the database could not be asked.
         problems: what is wrong, the worst first.
     """
@@ -90,6 +91,7 @@ class Report(msgspec.Struct, kw_only=True):
     postgres: ServerReport
     redis: ServerReport
     timescaledb: str | None = None
+    settings: list[Shown] = msgspec.field(default_factory=list)
     migrations: MigrationReport | None = None
     problems: list[Problem] = msgspec.field(default_factory=list)
 

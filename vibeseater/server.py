@@ -28,6 +28,7 @@ from tornado.ioloop import IOLoop
 from tornado.netutil import bind_sockets
 from tornado.web import RedirectHandler, RequestHandler
 
+from vibeseater.draining import UnderWay
 from vibeseater.errors import InputError, ServerError, SettingsError
 from vibeseater.ingest import Ingest
 from vibeseater.operations import monitor_of
@@ -110,14 +111,17 @@ class Bound:
             one.close()
 
 
-def bind(port: int, address: str = "localhost") -> Bound:
+def bind(port: int, address: str = "localhost", *, reuse_port: bool = False) -> Bound:
     """Listen on a port of an address; port 0 takes any free one.
+
+    Args:
+        reuse_port: whether another server that asks for the same may listen there too, for a restart without a break.
 
     Raises:
         ServerError: the port is taken or not allowed, or the address is not this machine's.
     """
     try:
-        return Bound(bind_sockets(port, address), address)
+        return Bound(bind_sockets(port, address, reuse_port=reuse_port), address)
     except OSError as error:
         where = f"{address}:{port}"
         if isinstance(error, socket.gaierror):
@@ -140,6 +144,9 @@ async def serve(
     bound: Bound,
     *,
     allow_origins: Sequence[str] = (),
+    prefix: str = "",
+    behind_proxy: bool = False,
+    drain: float = 5.0,
     ready: Callable[[VibeSeater], Awaitable[None]] | None = None,
     siblings: Siblings | None = None,
 ) -> None:
@@ -148,6 +155,9 @@ async def serve(
     Args:
         bound: where to listen; closed at the end.
         allow_origins: `host:port` of further addresses under which the pages are opened (a reverse proxy's, say).
+        prefix: the path under which all is served.
+        behind_proxy: whether a proxy's word is believed of who asks, and how.
+        drain: seconds that requests under way get at the end.
         ready: awaited once the pages are served; the server ends when it raises.
         siblings: the server's other processes, if any.
 
@@ -157,7 +167,7 @@ async def serve(
     web: _Web | None = None
     try:
         seater = await runtime.shared_seater()
-        web = _Web(seater, bound, allow_origins)
+        web = _Web(seater, bound, allow_origins, prefix=prefix, behind_proxy=behind_proxy, drain=drain)
         monitor_of(seater, "serve", siblings).sessions = web.sessions
         await seater.streaming.supervise()
         await seater.alerts.supervise()
@@ -181,7 +191,18 @@ def _log_failure(handler: RequestHandler) -> None:
 class _Web:
     """The HTTP server and its sessions."""
 
-    def __init__(self, seater: VibeSeater, bound: Bound, allow_origins: Sequence[str]) -> None:
+    def __init__(
+        self,
+        seater: VibeSeater,
+        bound: Bound,
+        allow_origins: Sequence[str],
+        *,
+        prefix: str,
+        behind_proxy: bool,
+        drain: float,
+    ) -> None:
+        self._drain = drain
+        self._under_way = UnderWay()
         pages: dict[str, Any] = dict(find_pages())
         self._ingest = Ingest(seater)
 
@@ -192,15 +213,16 @@ class _Web:
             build_applications(pages),
             extra_websocket_origins=bound.origins(allow_origins),
             extra_patterns=[
-                (r"/?", RedirectHandler, {"url": HOME, "permanent": False}),
+                (r"/?", RedirectHandler, {"url": f"{prefix}{HOME}", "permanent": False}),
                 *probe_routes(connected),
                 *self._ingest.routes(),
                 *rows_routes(runtime.shared_seater),
             ],
             use_index=False,
+            prefix=prefix,
             log_function=_log_failure,
         )
-        self._http = HTTPServer(self._tornado)
+        self._http = HTTPServer(self._under_way.counted(self._tornado), xheaders=behind_proxy)
         self._server = BaseServer(IOLoop.current(), self._tornado, self._http)
         self._server.start()
         self._http.add_sockets(bound.sockets)
@@ -210,12 +232,14 @@ class _Web:
         return sessions_of(self._tornado)
 
     async def aclose(self) -> None:
-        """Stop listening, end every session (so that its feeds are closed), and let the pages' hooks run."""
+        """Stop listening, let requests under way end, end every session (so that its feeds are closed), and let the
+        pages' hooks run."""
         # Two things have no public way in Bokeh: to close the websockets, and to end sessions before their time.
         clients = list(self._tornado._clients)
         self._server.stop()
         for client in clients:
             client._socket.close(1001, "the server ends")
+        await self._under_way.none(self._drain)
         await self._http.close_all_connections()
         patience = time.monotonic() + _CLOSING_SECONDS
         # They are closed when the browsers have answered, of which nobody is told.

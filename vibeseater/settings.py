@@ -15,7 +15,7 @@ import platformdirs
 
 from vibeseater.errors import SettingsError
 
-__all__ = ["Settings", "load_settings", "without_secrets"]
+__all__ = ["Settings", "Shown", "load_settings", "show_settings", "without_secrets"]
 
 PREFIX = "VIBESEATER_"
 
@@ -37,6 +37,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         allow_private_urls: whether sources may read addresses on loopback and private networks.
         retention_interval: seconds between two applications of the retention rules by servers; 0: they never do.
         user_agent: what sources call themselves; None for VibeSeater's name and version.
+        port: where `vibeseater serve` listens; 0 for any free port.
+        address: and on which of this machine's addresses; 0.0.0.0 for all networks.
+        allow_origins: further `host:port` under which its pages are opened; in the environment, apart by commas.
+        num_procs: its processes.
+        prefix: the path under which a proxy serves it, such as `/events`.
+        drain_timeout: seconds that requests under way get when it ends.
     """
 
     database_url: str | None = None
@@ -49,6 +55,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     allow_private_urls: bool = False
     retention_interval: float = 3600.0
     user_agent: str | None = None
+    port: int = 5006
+    address: str = "localhost"
+    allow_origins: tuple[str, ...] = ()
+    num_procs: int = 1
+    prefix: str = ""
+    drain_timeout: float = 5.0
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """A setting as it may be shown: its value without secrets, and where it stands."""
+
+    name: str
+    value: str
+    where: str
 
 
 _SCHEMES = {
@@ -62,7 +82,12 @@ _LEAST: dict[str, float] = {
     "failover_timeout": 0,
     "retention_interval": 0,
     "max_content_bytes": 2,
+    "port": 0,
+    "num_procs": 1,
+    "drain_timeout": 0,
 }
+_MOST: dict[str, float] = {"port": 65535, "num_procs": 64}
+_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 
 
 def load_settings(
@@ -79,17 +104,40 @@ def load_settings(
     Raises:
         SettingsError: a value does not fit; the message names where it stands, the value and the cure.
     """
-    environ = os.environ if environ is None else environ
-    given = {"database_url": database_url, "redis_url": redis_url}
+    values = _configured(os.environ if environ is None else environ)
+    for field, value in {"database_url": database_url, "redis_url": redis_url}.items():
+        if value is not None:
+            values[field] = (value, f"connect({field}=…)")
+    return _checked(values)
+
+
+def show_settings(environ: Mapping[str, str] | None = None) -> list[Shown]:
+    """Each setting as `load_settings` finds it, without secrets, and where it stands: a variable, the file, nowhere.
+
+    Raises:
+        SettingsError: as there.
+    """
+    values = _configured(os.environ if environ is None else environ)
+    settings = _checked(values)
+    shown = []
+    for name in Settings.__struct_fields__:
+        value = getattr(settings, name)
+        if name in _SCHEMES:
+            text = "embedded" if value is None else without_secrets(value)
+        else:
+            text = ", ".join(value) if isinstance(value, tuple) else "" if value is None else str(value)
+        shown.append(Shown(name=name, value=text, where=values[name][1] if name in values else "default"))
+    return shown
+
+
+def _configured(environ: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
+    """What the file and the environment say, and where they say it."""
     values = _from_file(environ)
     for field in Settings.__struct_fields__:
         text = environ.get(PREFIX + field.upper())
         if text:
             values[field] = (text, PREFIX + field.upper())
-    for field, value in given.items():
-        if value is not None:
-            values[field] = (value, f"connect({field}=…)")
-    return _checked(values)
+    return values
 
 
 def _from_file(environ: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
@@ -119,6 +167,8 @@ def _checked(values: Mapping[str, tuple[Any, str]]) -> Settings:
     made: dict[str, Any] = {}
     for name, (value, where) in values.items():
         shown = without_secrets(value) if name in _SCHEMES else value
+        if name == "allow_origins" and isinstance(value, str):
+            value = [part.strip() for part in value.split(",") if part.strip()]
         if isinstance(value, str) and fields[name].type is bool:
             value = {"yes": "true", "on": "true", "no": "false", "off": "false"}.get(value.lower(), value)
         try:
@@ -134,6 +184,10 @@ def _checked(values: Mapping[str, tuple[Any, str]]) -> Settings:
             _check_url(made[name], where, _SCHEMES[name])
         if name in _LEAST and not made[name] >= _LEAST[name]:
             raise SettingsError(f"{where} = {shown!r}: too small. Give at least {_LEAST[name]:g}.")
+        if name in _MOST and not made[name] <= _MOST[name]:
+            raise SettingsError(f"{where} = {shown!r}: too large. Give at most {_MOST[name]:g}.")
+        if name == "prefix" and not _PREFIX.fullmatch(made[name]):
+            raise SettingsError(f"{where} = {shown!r}: not a path. Write it as /events, without a slash at the end.")
     return Settings(**made)
 
 

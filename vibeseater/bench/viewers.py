@@ -89,6 +89,10 @@ class Viewer:
         await self._tell(models["TableComponent"], {"op": "ready", "id": ""})
         self._tasks.append(asyncio.create_task(self._live(models["LifelineComponent"])))
 
+    async def ended(self) -> None:
+        """Wait until the server has closed the page's connection."""
+        await asyncio.wait(self._tasks[:1])
+
     async def aclose(self) -> None:
         """Leave the page."""
         if self._socket is not None:

@@ -10,7 +10,7 @@ import click
 
 from vibeseater.cli.output import json_line, line, note, plain, rows
 from vibeseater.cli.session import run
-from vibeseater.settings import load_settings
+from vibeseater.settings import load_settings, show_settings
 
 if TYPE_CHECKING:
     from vibeseater.doctor import Report, ServerReport
@@ -45,6 +45,7 @@ def doctor(as_json: bool, faults: bool) -> None:
 
     run(work)
     report = reports[0]
+    report.settings = show_settings()
     if as_json:
         json_line(report)
     else:
@@ -96,6 +97,13 @@ def _show(report: Report) -> None:
             ("Redis", _server(report.redis)),
         ],
         longest=500,
+    )
+    line("")
+    line("Settings: flags before variables before the file before defaults.")
+    rows(
+        ("setting", "value", "where"),
+        [(one.name, one.value or "–", "" if one.where == "default" else one.where) for one in report.settings],
+        longest=300,
     )
     line("")
     if not report.problems:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import click
 from vibeseater.cli.browser import open_browser
 from vibeseater.cli.output import line
 from vibeseater.cli.session import run
+from vibeseater.settings import load_settings
 
 if TYPE_CHECKING:
     from vibeseater.operations.siblings import Siblings
@@ -32,30 +34,62 @@ class Port(click.IntRange):
 
 
 @click.command()
-@click.option("--port", type=Port(), default=5006, show_default=True, metavar="N", help="0 or auto: any free one.")
-@click.option("--address", default="localhost", show_default=True, help="Where to listen; 0.0.0.0 for all networks.")
+@click.option("--port", type=Port(), default=None, metavar="N", help="0 or auto: any free one. [5006]")
+@click.option("--address", default=None, help="Where to listen; 0.0.0.0 for all networks. [localhost]")
 @click.option("--allow-origin", "origins", multiple=True, metavar="HOST[:PORT]", help="Another name of this server.")
-@click.option("--num-procs", type=click.IntRange(1, 64), default=1, show_default=True, metavar="N", help="Linux only.")
+@click.option("--prefix", default=None, metavar="/PATH", help="The path under which a proxy serves it, kept by it.")
+@click.option("--behind-proxy", is_flag=True, help="Believe X-Forwarded-For and X-Forwarded-Proto.")
+@click.option("--num-procs", type=click.IntRange(1, 64), default=None, metavar="N", help="Linux only. [1]")
+@click.option("--reuse-port", is_flag=True, help="Share the port with a server that is about to end.")
 @click.option("--no-browser", is_flag=True, help="Don't open it in the browser.")
-def serve(port: int, address: str, origins: Sequence[str], num_procs: int, no_browser: bool) -> None:
+def serve(
+    port: int | None,
+    address: str | None,
+    origins: Sequence[str],
+    prefix: str | None,
+    behind_proxy: bool,
+    num_procs: int | None,
+    reuse_port: bool,
+    no_browser: bool,
+) -> None:
     """Serve the dashboards, and run the ingestion of all live streams, until Ctrl-C.
+
+    Each option but --no-browser, --reuse-port and --behind-proxy is also a variable (VIBESEATER_PORT, …) and a key of
+    vibeseater.toml; options come first, then variables, then the file. SIGTERM ends it in good order.
 
     There is no login: whoever reaches the address sees all streams and may start and stop them.
     """
+    for name, value in (
+        ("PORT", port), ("ADDRESS", address), ("NUM_PROCS", num_procs), ("PREFIX", prefix),
+        ("ALLOW_ORIGINS", ",".join(origins) or None),
+    ):  # fmt: skip
+        if value is not None:
+            os.environ[f"VIBESEATER_{name}"] = str(value)
+    settings = load_settings()
+    num_procs = settings.num_procs
     from vibeseater.server import bind, serve_in_processes
     from vibeseater.server import serve as served
 
-    bound = bind(port, address)
+    bound = bind(settings.port, settings.address, reuse_port=reuse_port)
+    url = f"{bound.url}{settings.prefix}"
 
     def serve_here(first: bool, siblings: Siblings | None = None) -> None:
         async def ready(_seater: VibeSeater) -> None:
             if first:
-                line(f"VibeSeater serves {bound.url}  (Ctrl-C ends)")
+                line(f"VibeSeater serves {url}  (Ctrl-C ends)")
                 if not no_browser:
-                    open_browser(bound.url)
+                    open_browser(url)
 
         async def work() -> None:
-            await served(bound, allow_origins=origins, ready=ready, siblings=siblings)
+            await served(
+                bound,
+                allow_origins=settings.allow_origins,
+                prefix=settings.prefix,
+                behind_proxy=behind_proxy,
+                drain=settings.drain_timeout,
+                ready=ready,
+                siblings=siblings,
+            )
 
         run(work, endless=True)
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 from uuid import UUID
 
-from vibeseater.errors import VibeSeaterError
+from vibeseater.errors import ClosedError, VibeSeaterError
 from vibeseater.feeds.base import Feed
 from vibeseater.models import Event, Stream
 from vibeseater.seater import VibeSeater
@@ -122,6 +122,8 @@ class SharedRows:
                     for task in (sending, ageing):
                         task.cancel()
                     await asyncio.gather(sending, ageing, return_exceptions=True)
+        except ClosedError:
+            pass  # the server ends
         except VibeSeaterError as error:
             _log.warning("rows of %s: %s", self._stream.slug, error)
         finally:
