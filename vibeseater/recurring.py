@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
-from vibeseater.errors import VibeSeaterError, in_a_line
+from vibeseater.errors import VibeSeaterError
 
 __all__ = ["Recurring"]
 
@@ -56,7 +56,9 @@ class Recurring:
             except Exception as error:  # whatever it is, nothing may end this
                 if not self.away:
                     known = isinstance(error, VibeSeaterError | TimeoutError)
-                    self._log.warning("%s: %s", self._waits, in_a_line(error), exc_info=None if known else error)
+                    self._log.warning(
+                        "%s: %s", self._waits, str(error) or type(error).__name__, exc_info=None if known else error
+                    )
                 self.away = True
             else:
                 if self.away and self._goes_on is not None:
