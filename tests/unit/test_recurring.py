@@ -35,7 +35,12 @@ async def test_it_goes_on_whatever_is_raised_and_tells_it_once(caplog: pytest.Lo
             assert recurring.away == (number in (2, 3, 5))
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert caplog.messages == ["the work waits: gone", "the work goes on", "the work waits: ", "the work goes on"]
+    assert caplog.messages == [
+        "the work waits: gone",
+        "the work goes on",
+        "the work waits: ZeroDivisionError",
+        "the work goes on",
+    ]
     assert [bool(record.exc_info) for record in caplog.records] == [False, False, True, False]
 
 
