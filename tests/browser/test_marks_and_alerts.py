@@ -103,6 +103,38 @@ async def test_a_range_is_marked_and_shown_in_the_plot(served: str, beside: Vibe
 
 
 @pytest.mark.slow
+async def test_what_the_plot_shows_is_marked_and_found_by_colour_and_name(
+    served: str, beside: VibeSeater, open_page: Open
+) -> None:
+    """Jumping to a range looks closer at it in the plot; the drawer then offers that very range."""
+    stream, events = await _stream(beside, "Shown")
+    await beside.bookmarks.create_bookmark(stream, positions=(2, 5), note="Goals", colour="red", author="Ann")
+    await beside.bookmarks.create_bookmark(stream, event=events[6], note="Words", colour="blue", author="Bea")
+    view = await _open(open_page, served, stream, "desktop")
+    await view.page.get_by_role("button", name="Bookmarks").click()
+    drawer = view.page.get_by_role("dialog", name="Bookmarks")
+    marks = drawer.locator("[data-bookmark-id]")
+    await marks.nth(1).wait_for()
+    await drawer.get_by_label("Only of the colour").select_option("red")
+    await marks.nth(1).wait_for(state="detached")
+    assert "Goals" in await marks.inner_text()
+    await drawer.get_by_label("Only of the colour").select_option("")
+    await drawer.get_by_label("Find in notes").fill("bea")
+    await marks.get_by_text("Words").wait_for()
+    assert await marks.count() == 1
+    await drawer.get_by_label("Find in notes").fill("")
+    await marks.filter(has_text="Goals").get_by_role("button", name="Show").click()
+    await view.page.get_by_role("button", name="Bookmarks").click()
+    await drawer.locator("option[value='0']").wait_for(state="attached")
+    await drawer.get_by_role("textbox", name="Note").first.fill("as shown")
+    await drawer.get_by_role("button", name="Bookmark", exact=True).click()
+    await marks.get_by_text("as shown").wait_for()
+    (mark,) = await beside.bookmarks.list_bookmarks(stream, search="as shown")
+    (goals,) = await beside.bookmarks.list_bookmarks(stream, author="Ann")
+    assert mark.starts_at <= goals.starts_at < goals.ends_at <= mark.ends_at
+
+
+@pytest.mark.slow
 async def test_a_rule_colours_rows_that_are_there_and_rows_that_come(
     served: str, beside: VibeSeater, open_page: Open
 ) -> None:

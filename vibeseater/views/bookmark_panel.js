@@ -26,9 +26,25 @@ export function render({model}) {
     return box
   }
 
-  // A range up to now.
+  // A range: what the plot looks closer at, or up to now.
   const form = make("form", "grid")
   const span = choose("Range", SPANS, "300")
+  const drawRange = () => {
+    const [start, end] = model.shown_range
+    let shown = span.querySelector("option[value='0']")
+    if (start == null) {
+      if (shown?.selected) span.value = "300"
+      shown?.remove()
+      return
+    }
+    if (!shown) {
+      shown = make("option")
+      shown.value = "0"
+      span.prepend(shown)
+      span.value = "0"
+    }
+    setText(shown, `what the plot shows: ${when(start)} – ${when(end)}`)
+  }
   const note = make("input")
   note.name = "note"
   note.maxLength = 10000
@@ -37,7 +53,7 @@ export function render({model}) {
   add.type = "submit"
   const wide = field("Note", note)
   wide.classList.add("wide")
-  form.append(wide, colour, field("Range up to now", span), add)
+  form.append(wide, colour, field("Range", span), add)
   form.addEventListener("submit", (event) => {
     event.preventDefault()
     send("range", {seconds: Number(span.value), note: note.value, colour: colour.value})
@@ -47,8 +63,9 @@ export function render({model}) {
 
   const find = make("input")
   find.type = "search"
-  find.placeholder = "Find in notes"
+  find.placeholder = "Find in notes and names"
   find.setAttribute("aria-label", "Find in notes")
+  const only = choose("Only of the colour", [["", "Any colour"], ...Object.keys(model.colours).map((name) => [name, name])], "")
   const list = make("ul", "list")
   list.setAttribute("aria-label", "Bookmarks")
   const empty = make("p", "empty")
@@ -95,14 +112,16 @@ export function render({model}) {
   })
   const drawList = () => {
     const words = find.value.trim().toLowerCase()
-    const marks = model.bookmarks.filter((mark) => !words || mark.note.toLowerCase().includes(words))
+    const marks = model.bookmarks.filter((mark) =>
+      (!words || `${mark.note}\n${mark.author}`.toLowerCase().includes(words)) && (!only.value || mark.colour === only.value))
     draw(marks)
     setText(count, model.bookmarks.length ? String(model.bookmarks.length) : "")
     empty.hidden = marks.length > 0
-    find.hidden = model.bookmarks.length < 2 && !find.value
-    setText(empty, model.bookmarks.length ? "No note says that." : "No bookmarks yet. Open a row of the table to mark its event, or mark a range above.")
+    find.hidden = only.hidden = model.bookmarks.length < 2 && !find.value && !only.value
+    setText(empty, model.bookmarks.length ? "No bookmark is like that." : "No bookmarks yet. Open a row of the table to mark its event, or mark a range above.")
   }
   find.addEventListener("input", drawList)
+  only.addEventListener("change", drawList)
 
   // Rules.
   const ruleForm = make("form", "grid")
@@ -138,10 +157,12 @@ export function render({model}) {
     return {row, draw(rule) { dot.style.setProperty("--c", rule.shown); setText(said, rule.name) }}
   })
 
-  sheet.append(form, problem, find, list, empty, make("h3", null, "Highlight events"), ruleForm, rules)
+  sheet.append(form, problem, find, only, list, empty, make("h3", null, "Highlight events"), ruleForm, rules)
   model.on("bookmarks", drawList)
   model.on("highlights", () => drawRules(model.highlights))
+  model.on("shown_range", drawRange)
   model.on("problem", () => setText(problem, model.problem))
+  drawRange()
   drawList()
   drawRules(model.highlights)
   setText(problem, model.problem)

@@ -30,8 +30,9 @@ _RIBBON = "M6 3h12a1 1 0 0 1 1 1v17l-7-4-7 4V4a1 1 0 0 1 1-1z"
 class BookmarkComponent(JSComponent):
     """The browser's half. It sends `{"op": …}` and sets everything as text."""
 
-    bookmarks = param.List([], doc="Dicts of id, note, shown (colour), start, end (ms), where, author.")
+    bookmarks = param.List([], doc="Dicts of id, note, colour, shown (how that looks), start, end (ms), where, author.")
     highlights = param.List([], doc="Dicts of id, name, shown (colour).")
+    shown_range = param.List([], doc="Start and end (ms) of what the plot looks closer at, or nothing.")
     colours = param.Dict(COLOURS, doc="The colours that there are, by name.")
     problem = param.String("", doc="What went wrong last.")
 
@@ -72,6 +73,7 @@ class BookmarkPanel(Viewer):
         self._seater, self._stream, self._present, self._spawn = seater, stream, present, spawn
         self._tasks: list[asyncio.Task[None]] = []
         self._watches: list[Watch[Any]] = []
+        self._by_arrival = False
         self._drawer = BookmarkComponent(self._on_message, css_classes=["vs-bookmarks"], margin=0)
         self.on_show: Callable[[Bookmark], None] = lambda _: None
         self.action = RowAction(
@@ -87,6 +89,11 @@ class BookmarkPanel(Viewer):
                 follow(self, marks, BookmarkPanel._show_bookmarks),
                 follow(self, rules, BookmarkPanel._show_rules),
             ]
+
+    def offer(self, shown: tuple[float, float] | None, *, by_arrival: bool) -> None:
+        """Let what the plot looks closer at be bookmarked (seconds since 1970, by arrival or by occurrence)."""
+        self._by_arrival = by_arrival
+        self._drawer.shown_range = [] if shown is None else [round(one * 1000) for one in shown]
 
     async def _open(self) -> None:
         self.start()
@@ -144,15 +151,20 @@ class BookmarkPanel(Viewer):
 
     async def _range(self, data: dict[str, Any]) -> None:
         seconds = data.get("seconds")
-        if not isinstance(seconds, int | float) or not 0 < seconds <= 86400:
+        place: dict[str, Any]
+        if seconds == 0 and self._drawer.shown_range:
+            start, end = (datetime.fromtimestamp(one / 1000, UTC) for one in self._drawer.shown_range)
+            place = {"start": start, "end": end}
+            if self._by_arrival:  # a bookmark's times tell when things happened; its positions, when they came
+                before, last = [await self._seater.events.position_at(self._stream, one) for one in (start, end)]
+                place = {"positions": (before + 1, max(last, before + 1))}
+        elif isinstance(seconds, int | float) and 0 < seconds <= 86400:
+            now = datetime.now(UTC)
+            place = {"start": now - timedelta(seconds=seconds), "end": now}
+        else:
             raise InputError("seconds", seconds, "not a range", "Choose one")
-        now = datetime.now(UTC)
         await self._seater.bookmarks.create_bookmark(
-            self._stream,
-            start=now - timedelta(seconds=seconds),
-            end=now,
-            note=str(data.get("note", "")),
-            colour=str(data.get("colour")),
+            self._stream, note=str(data.get("note", "")), colour=str(data.get("colour")), **place
         )
 
     async def _update(self, data: dict[str, Any]) -> None:
@@ -195,6 +207,7 @@ def _told(mark: Bookmark) -> dict[str, Any]:
     return {
         "id": str(mark.id),
         "note": "\n".join(map(printable, mark.note.split("\n"))),
+        "colour": mark.colour,
         "shown": COLOURS[mark.colour],
         "start": round(mark.starts_at.timestamp() * 1000),
         "end": round(mark.ends_at.timestamp() * 1000),

@@ -102,9 +102,14 @@ def connect_marks(panel: BookmarkPanel, table: EventTable, plot: PlotState) -> N
         if mark.event_id is not None:
             table.show_event(str(mark.event_id))
         else:
+            plot.by = "occurred_at"  # by which a bookmark's times count
             plot.look_at(mark.starts_at.timestamp(), mark.ends_at.timestamp())
 
+    def offer(*_: Any) -> None:
+        panel.offer(plot.zoom, by_arrival=plot.by == "inserted_at")
+
     panel.param.watch(show, ["marked"])
+    plot.param.watch(offer, ["zoom", "by"])
     panel.on_show = go_to
 
 
