@@ -184,7 +184,10 @@ async def test_a_rule_is_tried_switched_on_and_tells_in_the_page_and_by_the_brow
     await drawer.get_by_text("Goals: would have fired once").wait_for()
     await drawer.get_by_role("button", name="Add rule").click()
     rule = drawer.locator("[data-rule-id]")
-    await rule.get_by_role("button", name="Switch on").click()
+    await rule.get_by_role("button", name="Try, then switch on").click()
+    await rule.get_by_text("Goals: would have fired once").wait_for()
+    assert not (await beside.alerts.list_rules(stream))[0].enabled
+    await rule.get_by_role("button", name="Switch on", exact=True).click()
     await rule.get_by_text("On", exact=True).wait_for()
     await drawer.get_by_role("button", name="Close").click()
     await beside.events.create_event(stream_id=stream.id, event_type="goal", content={"title": HOSTILE})

@@ -91,7 +91,14 @@ export function render({model}) {
     tried.dir = "auto"
     const bar = make("div", "bar")
     let now = {}
-    const toggle = button("plain", "", () => send(now.enabled ? "off" : "on", {id}))
+    // What a rule would have told is seen before it is switched on; where that can't be told, the next press does it.
+    let asked = false
+    const untried = () => !now.enabled && !asked && model.tried[id] == null
+    const toggle = button("plain", "", () => {
+      if (!untried()) return send(now.enabled ? "off" : "on", {id})
+      asked = true
+      send("try", {id})
+    })
     const silence = button("plain", "", () => send(now.silenced ? "loud" : "silence", {id}))
     bar.append(toggle, button("plain", "Try on the past week", () => send("try", {id})), silence, twice("Delete", () => send("delete", {id})))
     row.append(title, line, tried, bar)
@@ -102,7 +109,7 @@ export function render({model}) {
       state.dataset.tone = rule.enabled ? "well" : ""
       setText(line, rule.says)
       setText(tried, model.tried[id] ?? "")
-      setText(toggle, rule.enabled ? "Switch off" : "Switch on")
+      setText(toggle, rule.enabled ? "Switch off" : untried() ? "Try, then switch on" : "Switch on")
       setText(silence, rule.silenced ? "Send again" : "Silence for 1 h")
       silence.hidden = !rule.enabled
     }}
