@@ -198,7 +198,11 @@ class Watch(Generic[_T]):
         await self._changes._remove(self)  # type: ignore[arg-type]
 
     async def __aenter__(self) -> Self:
-        await self._changes._add(self)  # type: ignore[arg-type]
+        try:
+            await self._changes._add(self)  # type: ignore[arg-type]
+        except BaseException:  # cancelled, while Redis had not confirmed yet
+            await self.aclose()
+            raise
         self._wake.set()
         return self
 

@@ -188,6 +188,19 @@ async def test_a_watch_that_ends_leaves_nothing_behind(seater: vibeseater.VibeSe
     assert seater.hub._hearers == {}
 
 
+async def test_a_watch_whose_beginning_is_cancelled_leaves_nothing_behind(
+    seater: vibeseater.VibeSeater, scene: Scene
+) -> None:
+    beginning = asyncio.create_task(seater.bookmarks.watch(scene.stream).__aenter__())
+    await asyncio.sleep(0)  # to where it waits for Redis
+    assert seater.changes._watches
+    beginning.cancel()
+    await asyncio.wait([beginning])
+    assert beginning.cancelled()
+    assert seater.changes._watches == {}
+    assert seater.hub._hearers == {}
+
+
 async def test_writers_at_once_lose_no_change(
     seater: vibeseater.VibeSeater, other: vibeseater.VibeSeater, scene: Scene
 ) -> None:

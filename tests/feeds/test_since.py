@@ -146,3 +146,19 @@ async def test_a_counter_that_went_back_is_told(seater: VibeSeater, told: Stream
         await seater.pool.execute("UPDATE streams SET stream_seq = 10 WHERE id = $1", told.id)
         with pytest.raises(PositionAheadError, match=r"went back from 60 to 10: an older backup was restored"):
             await take(feed, 1)
+
+
+async def test_a_feed_that_could_not_start_may_start_later(seater: VibeSeater, stream: Stream) -> None:
+    """It is registered once then, and not at all in between."""
+    feed = seater.subscribe(stream, since=5)
+    with pytest.raises(PositionAheadError):
+        await feed.start()
+    assert feed.topic not in seater.hub.watching
+    await seater.events.create_events_batch([item(stream, n) for n in range(5)])
+    await feed.start()
+    assert seater.hub.watching[feed.topic] == 1
+    made = await seater.events.create_event(**item(stream))
+    assert await take(feed, 1) == [made]
+    assert feed.stats.duplicates == 0
+    await feed.aclose()
+    assert feed.topic not in seater.hub.watching

@@ -112,8 +112,12 @@ class LiveFeed(Feed):
         if self._opened:
             return
         self._pool.check_usable()
-        await self._hub.watch(self.topic, self)
-        position, counter = await resolve_since(self._pool, self.topic, self._since)
+        try:
+            await self._hub.watch(self.topic, self)
+            position, counter = await resolve_since(self._pool, self.topic, self._since)
+        except BaseException:
+            await self._hub.unwatch(self.topic, self)  # it may be started again, and must not be registered twice
+            raise
         self.position = self.tail = position
         self._counter = max(self._counter, counter)
         self._opened = True
