@@ -191,6 +191,28 @@ async def test_a_link_that_says_nothing_is_cut(
         assert await take(feed, 1) == [made]
 
 
+async def test_a_slow_postgresql_does_not_cost_the_link_to_redis(
+    own: VibeSeater, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While PostgreSQL does not answer Redis is not asked either, and its silence is none."""
+    monkeypatch.setattr(listener, "SILENT_SECONDS", 0.5)
+    monkeypatch.setattr(hub, "CHECK_SECONDS", 0.1)
+    stream = await own.streams.create_stream(title="A")
+    read, answered = own.hub._read_counters, 0
+
+    async def read_slowly(topics: Any) -> Any:
+        nonlocal answered
+        await asyncio.sleep(1.0)
+        answered += 1
+        return await read(topics)
+
+    async with own.subscribe(stream):
+        before = await links(own)
+        monkeypatch.setattr(own.hub, "_read_counters", read_slowly)
+        await eventually(lambda: answered >= 3)
+        assert await links(own) == before
+
+
 async def test_a_silent_topic_stays_heard(
     own: VibeSeater, throwaway_redis: ThrowawayRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ import vibeseater
 from tests.engine import held_up, item, listening, waits_for_lock
 from tests.servers import ThrowawayRedis, eventually
 from vibeseater import VibeSeater, telemetry
-from vibeseater.broadcast import lane
+from vibeseater.broadcast import lane, publisher
 from vibeseater.models import Source, Stream
 
 
@@ -241,6 +241,8 @@ async def test_a_frozen_redis_holds_no_writer_up(
     """When Redis answers nothing, writers go on at their pace, and what waits to be sent stays bounded: old ones go."""
     monkeypatch.setenv("VIBESEATER_CONNECT_TIMEOUT", "1")
     monkeypatch.setattr(lane, "MAX_QUEUED_BYTES", 100_000)
+    monkeypatch.setattr(lane, "MAX_SENT_BYTES", 20_000)
+    monkeypatch.setattr(publisher, "PIECE", 5)
     async with vibeseater.connect(database_url, throwaway_redis.url) as seater:
         stream = await seater.streams.create_stream(title="A")
         await seater.events.create_event(**item(stream))
@@ -253,6 +255,9 @@ async def test_a_frozen_redis_holds_no_writer_up(
             waiting = seater.publisher.queued
             assert 0 < waiting <= 20
             await eventually(lambda: sum(failed) > 0)
+            began = time.monotonic()
+            await seater.events.create_events_batch(large, broadcast=True)
+            assert time.monotonic() - began < 5  # and not a timeout for each piece
         finally:
             throwaway_redis.thaw()
         assert [event.stream_seq for event in made] == list(range(2, 102))

@@ -179,14 +179,14 @@ async def test_a_long_queue_is_given_up_at_its_own_time(
     straight: vibeseater.VibeSeater, detour: Detour, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Many groups wait while PostgreSQL is away: everyone is answered after his own patience, not one after another."""
-    monkeypatch.setattr(gathering, "MAX_GROUP", 5)
+    monkeypatch.setattr(gathering, "MAX_GROUP", 2)
     monkeypatch.setenv("VIBESEATER_FAILOVER_TIMEOUT", "1")
     async with vibeseater.connect(detour.database_url, detour.redis_url) as seater:
         await warm(seater, place)
         detour.postgres.refusing = True
         detour.postgres.cut()
         began = asyncio.get_running_loop().time()
-        creating = [create(seater, place, "away") for _ in range(50)]
+        creating = [create(seater, place, "away") for _ in range(1000)]
         outcomes = await asyncio.gather(*creating, return_exceptions=True)
         assert {type(outcome) for outcome in outcomes} == {UnreachableError}
         assert asyncio.get_running_loop().time() - began < 5.0

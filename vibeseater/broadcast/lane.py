@@ -56,8 +56,8 @@ class Lane:
             self._sending = asyncio.create_task(self._send_queued(), name="vibeseater-publisher")
 
     async def room(self) -> None:
-        """Wait while much is queued."""
-        while self._sending is not None and self._queued_bytes > MAX_SENT_BYTES:
+        """Wait while much is queued; not for a Redis that takes nothing, for which the oldest is dropped."""
+        while self._sending is not None and self._queued_bytes > MAX_SENT_BYTES and not self._failing:
             self._sent.clear()
             await self._sent.wait()
 

@@ -81,6 +81,7 @@ class RedisListener:
         self._task: asyncio.Task[None] | None = None
         self._link: asyncio.Timeout | None = None  # around all that is done on one connection: cuts it short
         self._heard_at = 0.0
+        self._asked_at = 0.0  # when the first ping after that was sent
         self._connected = False
 
     @property
@@ -122,7 +123,11 @@ class RedisListener:
         """Ping; a link on which nothing was heard for some seconds is cut, and made anew."""
         if self._link is None or self._link.expired():
             return
-        silent = asyncio.get_running_loop().time() - self._heard_at
+        now = asyncio.get_running_loop().time()
+        if self._connected and self._asked_at < self._heard_at:
+            # Before it is asked its silence tells nothing: looks stand still while PostgreSQL does.
+            self._asked_at = now
+        silent = now - max(self._heard_at, self._asked_at)
         if silent > SILENT_SECONDS:
             _log.warning("Redis has not answered for %.0f s; connecting anew", silent)
             # Closing the connection would not do: redis-py connects again before its read ends, and waits there.
