@@ -193,6 +193,25 @@ async def test_large_events_are_sent_in_bounded_messages(seater: VibeSeater, red
     assert [event["stream_seq"] for event in listener.events(stream.topic)] == list(range(1, 51))
 
 
+async def test_a_large_batch_is_sent_no_faster_than_redis_takes_it(
+    seater: VibeSeater, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However large it is, only pieces of it wait to be sent."""
+    monkeypatch.setattr(lane, "MAX_SENT_BYTES", 20_000)
+    monkeypatch.setattr(publisher, "PIECE", 5)
+    put, waiting = lane.Lane.put, []
+
+    def put_and_note(self: lane.Lane, topic: str, message: bytes) -> None:
+        put(self, topic, message)
+        waiting.append(self._queued_bytes)
+
+    monkeypatch.setattr(lane.Lane, "put", put_and_note)
+    batch = [item(stream, n, content={"text": "x" * 5_000}) for n in range(100)]
+    await seater.events.create_events_batch(batch, broadcast=True)
+    assert len(waiting) == 20
+    assert max(waiting) < 20_000 + 5 * 6_000
+
+
 async def test_messages_keep_the_order_of_commits(seater: VibeSeater, redis_url: str, stream: Stream) -> None:
     """Whatever comes together, a topic's messages follow one another without a gap."""
     async with listening(redis_url, stream.topic) as listener:

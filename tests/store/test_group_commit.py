@@ -358,6 +358,17 @@ async def _has(seater: VibeSeater, stream: Stream, events: int) -> bool:
     return (await seater.streams.get_stream(stream)).stream_seq == events
 
 
+async def test_an_event_behind_one_that_was_set_aside_waits_behind_it(seater: VibeSeater, stream: Stream) -> None:
+    """Though the writer itself is idle, and could take it at once."""
+    async with held_up(seater, stream):
+        first = await first_in_commit(seater, stream)
+        await eventually(lambda: stream.id in seater.events._writer._aside)
+        second = create(seater, stream, 1)
+        await queued(seater, 1)
+    assert [event.stream_seq for event in await asyncio.gather(first, second)] == [1, 2]
+    await eventually(lambda: not seater.events._writer._aside)
+
+
 async def test_an_event_that_others_keep_waiting_is_told_so(
     seater: VibeSeater, database_url: str, redis_url: str
 ) -> None:
