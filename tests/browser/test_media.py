@@ -128,3 +128,26 @@ async def test_media_that_can_not_be_played_says_so(
     assert "refused" in await view.page.locator(".media .problem").inner_text()
     assert await view.page.locator("audio, video").count() == 0
     assert await view.page.evaluate("window.hacked") is None
+
+
+@pytest.mark.slow
+async def test_media_that_a_stream_gets_is_shown_in_pages_that_are_open(
+    served: str, beside: VibeSeater, open_page: Open, sound: str
+) -> None:
+    """And is gone when it is taken off; what can't be played leaves a sentence and no black box."""
+    stream = await beside.streams.create_stream("Media to come")
+    await beside.events.create_event(stream_id=stream.id, event_type="n", content={"title": "begin"})
+    view = await open_page(f"{served}/stream?id={stream.id}")
+    await view.ready()
+    audio = view.page.locator("audio")
+    assert await audio.count() == 0
+    await beside.streams.update_stream(stream, media_url=sound)
+    await audio.wait_for()
+    await eventually(lambda: audio.evaluate("audio => audio.readyState > 0 && audio.duration == 60"))
+    await beside.streams.update_stream(stream, media_url=None)
+    await audio.wait_for(state="detached")
+    await beside.streams.update_stream(stream, media_url="/nowhere.mp4")
+    await view.page.locator(".media .problem", has_text="can't be played").wait_for()
+    await view.page.locator(".media .frame").wait_for(state="hidden")
+    await view.ready()
+    view.errors.clear()  # the browser's own, about the film that is not there

@@ -85,10 +85,12 @@ export function render({model}) {
   })
   player.addEventListener("loadedmetadata", () => {
     problem.textContent = ""
+    root.classList.remove("failed")
     if (asked != null) player.currentTime = asked
     else tell(false)
   })
   player.addEventListener("error", () => {
+    root.classList.add("failed")  // what shows nothing takes no room
     problem.textContent = `The media can't be played: it is not there, or in a format that this browser does not know.`
   })
   function receive(message) {
