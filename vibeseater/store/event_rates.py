@@ -21,7 +21,7 @@ _MOST_SPANS = 200_000  # of a view that are read at most, so that an answer take
 
 _LOCK = 0x5EA7E5  # an advisory lock's key: who refreshes holds it, and who is about to purge
 
-_THERE = "SELECT to_regclass('event_rate_span') IS NOT NULL"
+_THERE = "SELECT to_regclass('event_rate_span') IS NOT NULL AND to_regclass('event_rates_hourly') IS NOT NULL"
 
 # `materialized_only`, since what is newer is known better here: by position, late events included.
 _MAKE = """
