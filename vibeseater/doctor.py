@@ -21,7 +21,7 @@ from vibeseater.broadcast.connection import RedisCluster, check_server, make_cli
 from vibeseater.errors import VibeSeaterError
 from vibeseater.operations.problems import Problem
 from vibeseater.settings import Settings, Shown, without_secrets
-from vibeseater.store import migrate, search_index, timescale
+from vibeseater.store import migrate, search_index, timescale, timescale_health
 from vibeseater.store.pool import Connection
 from vibeseater.store.pool import connect as connect_to_database
 
@@ -171,6 +171,8 @@ async def _look_at_postgres(settings: Settings, report: Report) -> None:
                 "The index that searches use is missing: they read events one after another.",
                 "Build it while events go on being stored: vibeseater migrate --search-index.",
             )
+        for message, cure in await timescale_health.complaints(connection):
+            report._add("postgres", "warning", message, cure)
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         report._add("postgres", "error", f"PostgreSQL could not be asked: {error}.", "See its log, and try again.")
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -44,6 +45,19 @@ def test_their_numbers_rise() -> None:
     assert numbers == sorted(set(numbers))
     assert numbers[0] == 1
     assert all(name.startswith(f"{number:04d}_") for number, name in zip(numbers, KNOWN, strict=True))
+
+
+NARROWER = r"\b(DROP (TABLE|COLUMN|CONSTRAINT)|RENAME|SET NOT NULL|ALTER COLUMN \w+ (SET DATA )?TYPE)\b"
+
+
+def test_they_only_expand() -> None:
+    """The former version writes and reads on the new schema while the new one is being started: nothing that it uses is
+    taken away, and no column that it does not know is asked of it."""
+    for migration in migrate.known_migrations():
+        code = re.sub(r"--[^\n]*", "", migration.sql)
+        assert not re.search(NARROWER, code, re.IGNORECASE), migration.name
+        for added in re.findall(r"ADD COLUMN ([^;,]*)", code, re.IGNORECASE):
+            assert "NOT NULL" not in added.upper() or "DEFAULT" in added.upper(), f"{migration.name}: {added}"
 
 
 async def test_from_nothing(connection: Connection) -> None:

@@ -21,6 +21,7 @@ import vibeseater
 from tests.engine import item, positions, take_up_to
 from tests.servers import TestServers, eventually
 from vibeseater import VibeSeater
+from vibeseater.doctor import diagnose
 from vibeseater.errors import MigrationError
 from vibeseater.models import Event, Source, Stream
 from vibeseater.settings import load_settings
@@ -264,6 +265,27 @@ async def test_a_conversion_that_was_interrupted_goes_on(plain: str, redis_url: 
             assert await conversion.convert(connection, lambda done, total: steps.append(done)) == 30_000
         assert steps[0] > 10_000
         assert await seater.events.list_events(stream, limit=1, order="newest") == stored[-1:]
+
+
+async def test_the_doctor_tells_what_would_break_promises(seater: VibeSeater, stream: Stream, aggregated: None) -> None:
+    """Policies that drop what is kept or erase what was counted, rates that nobody refreshes; each with its cure."""
+
+    async def told() -> list[str]:
+        report = await diagnose(seater.settings)
+        return [one.message + one.cure for one in report.problems if "TimescaleDB" in one.message + one.cure]
+
+    await seater.events.create_event(**item(stream, occurred_at=NOW - timedelta(hours=3)))
+    (stale,) = await told()
+    assert "not refreshed for an hour" in stale
+    await refresh(seater)
+    assert await told() == []
+    retention = await seater.pool.fetchval("SELECT add_retention_policy('events', interval '9 years')")
+    rates = await seater.pool.fetchval(
+        "SELECT add_continuous_aggregate_policy('event_rates', NULL, interval '1 hour', interval '1 hour')"
+    )
+    first, second = await told()
+    assert f"delete_job({retention})" in first
+    assert f"delete_job({rates})" in second
 
 
 async def test_an_ordinary_user_has_all_of_it(servers: TestServers, empty_database_url: str, redis_url: str) -> None:
