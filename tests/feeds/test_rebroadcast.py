@@ -10,6 +10,7 @@ import pytest
 import vibeseater
 from tests.engine import item, listening, take
 from tests.feeds.test_replay_more import at
+from tests.servers import eventually
 from vibeseater import VibeSeater
 from vibeseater.errors import InputError
 from vibeseater.feeds import rebroadcast
@@ -61,3 +62,24 @@ async def test_a_slow_watcher_is_bounded(seater: VibeSeater, stream: Stream, mon
         await seater.broadcast_replay(feed)
         assert await take(watching, 4) == events[-4:]
         assert watching.stats.overflows == 6
+
+
+async def test_large_events_go_in_bounded_messages_into_a_bounded_buffer(
+    seater: VibeSeater, stream: Stream, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis ends the link of a listener for 32 MB, and a watcher that sleeps must not hold them all."""
+    monkeypatch.setattr(rebroadcast, "MAX_BUFFERED_BYTES", 2_000_000)
+    large = {"text": "x" * 250_000}
+    events = await seater.events.create_events_batch(item(stream, occurred_at=at(n), content=large) for n in range(40))
+    async with (
+        seater.replay(stream, speed=math.inf) as feed,
+        listening(redis_url, str(feed.broadcast_topic)) as listener,
+        seater.watch_replay(feed.broadcast_topic) as watching,
+    ):
+        await seater.broadcast_replay(feed)
+        await eventually(lambda: len(listener.events(str(feed.broadcast_topic))) == 40)
+        assert max(len(message) for _, message in listener.heard) < 1_400_000
+        await eventually(lambda: watching.stats.overflows >= 32)
+        kept = 40 - watching.stats.overflows
+        assert 0 < kept * 250_000 < 2_000_000
+        assert await take(watching, kept) == events[-kept:]

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 import msgspec
 
+from vibeseater.broadcast.frames import MAX_FRAME_BYTES
 from vibeseater.broadcast.hub import Hub
 from vibeseater.broadcast.incoming import Run
 from vibeseater.errors import ClosedError, InputError
@@ -28,8 +29,11 @@ __all__ = ["BroadcastFeed", "rebroadcast"]
 MAX_BUFFERED = 10_000
 """Events that a watcher's feed keeps; the oldest are dropped then."""
 
+MAX_BUFFERED_BYTES = 32 << 20
+"""The same in bytes of messages, for events that are large."""
+
 AT_ONCE = 500
-"""Events of a message."""
+"""Events of a message at most; fewer where they are large."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -46,12 +50,24 @@ async def rebroadcast(feed: ReplayFeed, topic: Topic, send: Send) -> int:
         raise InputError("topic", str(topic), "not a replay's topic", "Past events are never sent to a live topic")
     sent = 0
     async for events in feed.batches():
-        for first in range(0, len(events), AT_ONCE):
-            part = events[first : first + AT_ONCE]
-            frame = encode_frame(encode_event(event, _encode(event.content), _encode(event.metadata)) for event in part)
+        for frame in _frames(events):
             await send(str(topic), frame)
-            sent += len(part)
+        sent += len(events)
     return sent
+
+
+def _frames(events: Sequence[Event]) -> Iterator[bytes]:
+    """Messages of bounded size: for one that is too large Redis ends a listener's link, and so all of its feeds."""
+    parts: list[bytes] = []
+    size = 0
+    for event in events:
+        parts.append(encode_event(event, _encode(event.content), _encode(event.metadata)))
+        size += len(parts[-1])
+        if len(parts) >= AT_ONCE or size >= MAX_FRAME_BYTES:
+            yield encode_frame(parts)
+            parts, size = [], 0
+    if parts:
+        yield encode_frame(parts)
 
 
 class BroadcastFeed(Feed):
@@ -61,7 +77,8 @@ class BroadcastFeed(Feed):
         super().__init__(topic)
         self.tail = 0
         self._hub = hub
-        self._buffer: deque[Event] = deque()
+        self._buffer: deque[tuple[Event, int]] = deque()  # with what it has of its message's bytes
+        self._buffered_bytes = 0
         self._wake = asyncio.Event()
         self._state: FeedState = "new"
         self._clock: datetime | None = None
@@ -96,9 +113,11 @@ class BroadcastFeed(Feed):
 
     def receive(self, run: Run) -> None:
         """Take a message."""
-        self._buffer.extend(run.events)
-        while len(self._buffer) > MAX_BUFFERED:
-            self._buffer.popleft()
+        size = run.size // len(run.events)
+        self._buffer.extend((event, size) for event in run.events)
+        self._buffered_bytes += size * len(run.events)
+        while len(self._buffer) > MAX_BUFFERED or self._buffered_bytes > MAX_BUFFERED_BYTES:
+            self._buffered_bytes -= self._buffer.popleft()[1]
             self._stats.overflows += 1
         self._wake.set()
 
@@ -109,6 +128,7 @@ class BroadcastFeed(Feed):
         """Nothing comes any more."""
         self._state = "closed"
         self._buffer.clear()
+        self._buffered_bytes = 0
         self._let_go()
         self._wake.set()
 
@@ -117,8 +137,9 @@ class BroadcastFeed(Feed):
         while self._state != "closed":
             self._wake.clear()
             if self._buffer:
-                events = list(self._buffer)
+                events = [event for event, _ in self._buffer]
                 self._buffer.clear()
+                self._buffered_bytes = 0
                 self._clock = events[-1].occurred_at
                 return events
             await self._wake.wait()
