@@ -31,7 +31,7 @@ def _tile(view: Any, title: str) -> Any:
 async def _order(view: Any) -> list[str]:
     """The titles, as they stand on the wall."""
     tiles = await view.page.locator(".vs-tile").all()
-    told = [(await tile.bounding_box(), await tile.locator("h2").inner_text()) for tile in tiles]
+    told = [(await tile.bounding_box(), await tile.locator(".names h2").inner_text()) for tile in tiles]
     return [title for _, _, title in sorted((round(box["y"]), round(box["x"]), title) for box, title in told if box)]
 
 
