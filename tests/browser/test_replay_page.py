@@ -126,5 +126,21 @@ async def test_several_in_step_on_a_phone(served: str, beside: VibeSeater, open_
         await page.get_by_text(told).first.wait_for()
 
 
+@pytest.mark.slow
+async def test_from_a_bookmark_of_the_stream(served: str, beside: VibeSeater, open_page: Open) -> None:
+    stream = await _stream(beside, "Marked", 100)
+    await beside.bookmarks.create_bookmark(
+        stream, start=START + timedelta(seconds=40), end=START + timedelta(seconds=50)
+    )
+    opened = await open_page(f"{served}/stream?id={stream.slug}")
+    await opened.ready()
+    page = opened.page
+    await page.get_by_role("button", name="Bookmarks").click()
+    await page.get_by_role("link", name="Replay from here").click()
+    await page.locator(".replay .badge[data-mode=paused]").wait_for()
+    await eventually(lambda: _says(page, "[data-figure=total] dd", "40"))
+    assert _query(page)["at"] == "2013-02-08T12:00:40Z"
+
+
 async def _texts(found: Any, expected: list[str]) -> bool:
     return bool(await found.all_inner_texts() == expected)

@@ -99,13 +99,17 @@ export function render({model}) {
       body.append(area, tools)
       area.focus()
     })
-    bar.append(show, edit, twice("Delete", () => send("delete", {id})))
+    const replay = make("a", "replay")
+    replay.textContent = "Replay from here"
+    replay.hidden = !model.replay
+    bar.append(show, replay, edit, twice("Delete", () => send("delete", {id})))
     body.append(said, line, bar)
     row.append(dot, body)
     return {row, draw(mark) {
       now = mark
       dot.style.setProperty("--c", mark.shown)
       setText(said, mark.note)
+      if (model.replay) replay.href = model.replay + new Date(mark.start).toISOString()
       const range = mark.end > mark.start ? `${when(mark.start)} – ${when(mark.end)}` : when(mark.start)
       setText(line, [range, mark.where, mark.author].filter(Boolean).join(" · "))
     }}

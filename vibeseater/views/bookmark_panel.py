@@ -35,6 +35,9 @@ class BookmarkComponent(JSComponent):
     shown_range = param.List([], doc="Start and end (ms) of what the plot looks closer at, or nothing.")
     colours = param.Dict(COLOURS, doc="The colours that there are, by name.")
     problem = param.String("", doc="What went wrong last.")
+    replay = param.String(
+        "", doc="The address of the stream's replay, ending in `at=`; empty where there are no pages."
+    )
 
     _esm = component.script("drawer", "bookmark_panel")
     _stylesheets: ClassVar[list[str]] = [*component.styles("source_manager"), component.styles("notes")[-1]]
@@ -56,6 +59,7 @@ class BookmarkPanel(Viewer):
         stream: whose bookmarks.
         present: how a change gets to the browser.
         spawn: starts a coroutine as a task that somebody looks after, and cancels with the page.
+        pages: whether there is a page of the stream's replay to go to.
     """
 
     marked = param.List([], doc="The stream's bookmarks, the latest in the stream first.")
@@ -67,6 +71,7 @@ class BookmarkPanel(Viewer):
         stream: Stream,
         present: Present,
         spawn: Callable[[Coroutine[Any, Any, None]], None],
+        pages: bool = False,
         **params: Any,
     ) -> None:
         super().__init__(**params)
@@ -74,7 +79,12 @@ class BookmarkPanel(Viewer):
         self._tasks: list[asyncio.Task[None]] = []
         self._watches: list[Watch[Any]] = []
         self._by_arrival = False
-        self._drawer = BookmarkComponent(self._on_message, css_classes=["vs-bookmarks"], margin=0)
+        self._drawer = BookmarkComponent(
+            self._on_message,
+            replay=f"replay?id={stream.id}&at=" if pages else "",
+            css_classes=["vs-bookmarks"],
+            margin=0,
+        )
         self.on_show: Callable[[Bookmark], None] = lambda _: None
         self.action = RowAction(
             name="bookmark", label="Bookmark", pressed_label="Bookmarked", icon=_RIBBON, act=self._toggle

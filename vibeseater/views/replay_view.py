@@ -101,6 +101,7 @@ class ReplayView(Viewer):
         ]
         for view in self.views:
             view.state.plot.choose(span_for(speed))
+            view.bookmarks.on_show = self._show_bookmark
         session = self.views[0].session
         self.bar = ReplayBar(self.state, session.change, session.spawn, whole_page=served, owner=self)
         self._bookmarks: dict[Any, list[Bookmark]] = {}
@@ -186,6 +187,11 @@ class ReplayView(Viewer):
         """Show a stream's bookmarks as they are now."""
         self._bookmarks[stream.id] = bookmarks
         await self._show(lambda: self.state.mark([one for some in self._bookmarks.values() for one in some]))
+
+    def _show_bookmark(self, mark: Bookmark) -> None:
+        """Go where it is: behind an event, so that it is shown; to the beginning of a range."""
+        moment = mark.starts_at.timestamp() + (0.001 if mark.event_id is not None else 0.0)
+        self.views[0].session.spawn(self.state.seek(moment))
 
     async def _show(self, change: Any) -> None:
         await self.views[0].session.present(change)

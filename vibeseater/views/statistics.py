@@ -32,8 +32,8 @@ def figures(state: StreamState) -> list[dict[str, str]]:
             "key": "total",
             "name": "Events",
             "value": timetext.count(state.total),
-            "note": "stored in all",
-            "help": "Events ever stored in this stream.",
+            "note": "stored in all" if state.past is None else "had happened by then",
+            "help": "Events ever stored in this stream; in a replay, those within its window up to the moment shown.",
         },
         {
             "key": "rate",

@@ -111,7 +111,9 @@ class StreamView(Viewer):
         self.table.on_now(self.session.back_to_live)
         if served and feed is None and rows_socket.is_served():
             self.table.share(lambda: rows_socket.ticket_for(stream.id), self._on_live)
-        self.bookmarks = BookmarkPanel(seater, stream, self._presenter, self.session.spawn)
+        self.bookmarks = BookmarkPanel(
+            seater, stream, self._presenter, self.session.spawn, pages=served and feed is None
+        )
         self.alerts = AlertPanel(seater, stream, self._presenter, self.session.spawn)
         self._tints = Tints(self.state, self.bookmarks, self.table, self.session.spawn, self.session.change)
         connect_marks(self.bookmarks, self.table, self.state.plot)
