@@ -120,6 +120,7 @@ class Changes:
                 await watch.aclose()
 
     async def _add(self, watch: Watch[object]) -> None:
+        self._pool.check_usable()  # before a task is begun in a loop that is not ours
         watches = self._watches.setdefault(watch.board, set())
         watches.add(watch)
         if len(watches) == 1:

@@ -157,6 +157,10 @@ async def test_another_event_loop_is_told(seater: vibeseater.VibeSeater) -> None
             lambda: seater.events.create_event(stream_id=stream.id, event_type="t", content={}),
             lambda: seater.events.create_events_batch([{"stream_id": stream, "event_type": "t", "content": {}}]),
             seater.subscribe(stream).start,
+            seater.replay(stream).start,
+            seater.follow(stream).__aenter__,
+            seater.bookmarks.watch(stream).__aenter__,
+            seater.archive.supervise,
         ):
             try:
                 await attempt()
@@ -166,7 +170,7 @@ async def test_another_event_loop_is_told(seater: vibeseater.VibeSeater) -> None
     thread = threading.Thread(target=lambda: asyncio.run(elsewhere()))
     thread.start()
     await asyncio.to_thread(thread.join)
-    assert [type(error) for error in errors] == [WrongLoopError] * 4
+    assert [type(error) for error in errors] == [WrongLoopError] * 8
     assert (await seater.events.create_event(stream_id=stream.id, event_type="t", content={})).stream_seq == 2
     assert seater.hub.watching == {}
 

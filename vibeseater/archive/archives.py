@@ -179,6 +179,7 @@ class Archives:
 
         Any number of processes may be told so: one of them does it, and another one when it ends.
         """
+        self._pool.check_usable()
         self._runner.start()
 
     async def aclose(self) -> None:
