@@ -19,6 +19,8 @@ from vibeseater import Stream, VibeSeater
 
 Open = Callable[..., Any]
 
+_PATIENCE = 120_000  # milliseconds: reading waits for its turn, and a loaded machine takes its time
+
 START = datetime(2026, 3, 2, tzinfo=UTC)
 
 
@@ -49,7 +51,7 @@ def _card(view: Any, name: str) -> Any:
 
 async def _told(view: Any) -> None:
     """Wait until all is told."""
-    await _card(view, "fields").locator("table").wait_for()
+    await _card(view, "fields").locator("table").wait_for(timeout=_PATIENCE)
     await view.page.locator(".status", has_not_text="…").first.wait_for(state="attached")
 
 

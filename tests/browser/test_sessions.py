@@ -97,14 +97,14 @@ async def test_closed_walls_and_analyses_leave_nothing(
     streams = [await seater.streams.create_stream(f"On the wall {number}") for number in range(3)]
     ids = ",".join(str(stream.id) for stream in streams)
     tasks = None
-    for _ in range(4):
+    for _ in range(3):
         wall = await open_page(f"{address}/wall?ids={ids}")
         for stream in streams:
             event = await seater.events.create_event(stream_id=stream.id, event_type="n", content={"title": "t"})
-            await wall.page.locator(f"[data-event-id='{event.id}']").wait_for()
+            await wall.page.locator(f"[data-event-id='{event.id}']").wait_for(timeout=120_000)
         await wall.page.context.close()
         analysis = await open_page(f"{address}/analytics?id={streams[0].id}")
-        await analysis.page.locator(".vs-fields table").wait_for()
+        await analysis.page.locator(".vs-fields table").wait_for(timeout=120_000)
         await analysis.page.context.close()
         await eventually(lambda: all(session._closed for session in _alive()), interval=0.5, message="all closed")
         tasks = tasks or len(asyncio.all_tasks())
