@@ -16,6 +16,7 @@ from vibeseater import VibeSeater
 from vibeseater.operations import Monitor, Overview, database, exposition, monitor_of, sharing
 from vibeseater.operations import monitor as monitoring
 from vibeseater.operations import problems as judging
+from vibeseater.operations.logs import log_events
 from vibeseater.operations.sharing import encoded
 from vibeseater.operations.snapshot import SessionFigure
 
@@ -195,3 +196,15 @@ async def test_two_hosts_with_the_same_redis_do_not_mix_their_metrics(seater: Vi
         assert [one.host for one in overview.processes][1:] == ["elsewhere"]
         assert [one.id for one in monitor.server_snapshots()] == [monitor.overview.own if monitor.overview else ""]
         await asyncio.sleep(0)
+
+
+async def test_events_are_logged_with_their_ids_as_extras(seater: VibeSeater, caplog: pytest.LogCaptureFixture) -> None:
+    stream = await seater.streams.create_stream(title="s")
+    stop = log_events()
+    with caplog.at_level("INFO", "vibeseater.events"):
+        event = await seater.events.create_event(stream_id=stream.id, event_type="goal", content={})
+        stop()
+        await seater.events.create_event(stream_id=stream.id, event_type="goal", content={})
+    (record,) = [one for one in caplog.records if one.name == "vibeseater.events"]
+    assert record.getMessage() == f"event {event.id} stored"
+    assert (record.event_id, record.event_type, record.source_id) == (str(event.id), "goal", None)  # type: ignore[attr-defined]

@@ -37,6 +37,13 @@ class Served:
         times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
         return sum(one.user + one.system for one in times), time.monotonic()
 
+    def memory(self) -> int:
+        """Resident bytes of it and its children."""
+        import psutil
+
+        process = psutil.Process(self._pid)
+        return sum(one.memory_info().rss for one in (process, *process.children(recursive=True)))
+
 
 @contextlib.asynccontextmanager
 async def serving(place: Workplace, seater: VibeSeater, *options: str) -> AsyncIterator[Served]:

@@ -180,7 +180,8 @@ class Hub:
                 watcher.receive(run)
         if runs and topic.kind != "replay" and telemetry.attached(_RECEIVED):
             took = time.time() - runs[0].events[0].inserted_at.timestamp()
-            telemetry.execute(_RECEIVED, {"count": sum(len(run.events) for run in runs), "duration": took})
+            events = [event for run in runs for event in run.events]
+            telemetry.execute(_RECEIVED, {"count": len(events), "duration": took}, {"topic": topic, "events": events})
 
     async def _check(self) -> None:
         """Once a second: counters from PostgreSQL, a look at the link to Redis."""

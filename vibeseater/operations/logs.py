@@ -1,16 +1,40 @@
-"""The newest lines of this process's log, for who looks on. It owns one handler of the root logger."""
+"""The newest lines of this process's log, for who looks on, and lines that tell of events. It owns one root handler."""
 
 from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from vibeseater import telemetry
 from vibeseater.operations.snapshot import LogLine
 
-__all__ = ["LogTail", "log_tail"]
+__all__ = ["LogTail", "log_events", "log_tail"]
+
+_log = logging.getLogger("vibeseater.events")
 
 _MOST = 60
 _LONGEST = 500
+
+
+def log_events(level: int = logging.INFO) -> Callable[[], None]:
+    """Log each event that this process stores by `create_event`, until the function that is returned is called.
+
+    The lines go to the logger `vibeseater.events`; `event_id`, `event_type`, `stream_id` and `source_id` are extras of
+    the record, text each, as formatters for structured logs expect them.
+    """
+
+    def log(_name: tuple[str, ...], _measurements: Mapping[str, Any], metadata: Mapping[str, Any], _: Any) -> None:
+        extra = {key: None if value is None else str(value) for key, value in metadata.items()}
+        _log.log(level, "event %s stored", metadata["event_id"], extra=extra)
+
+    telemetry.attach("vibeseater.operations:log_events", ("vibeseater", "events", "created"), log)
+
+    def stop() -> None:
+        telemetry.detach("vibeseater.operations:log_events")
+
+    return stop
 
 
 class LogTail(logging.Handler):

@@ -134,7 +134,7 @@ class EventLog(EventFrames):
         telemetry.execute(
             ("vibeseater", "events", "batch_created"),
             {"count": len(commit.created), "duration": perf_counter() - started},
-            {"requested": len(drafts), "broadcast": broadcast},
+            {"requested": len(drafts), "broadcast": broadcast, "created": commit.created},
         )
         if broadcast and commit.created:
             await self._publisher.publish_paced(commit.created)
@@ -169,7 +169,7 @@ class EventLog(EventFrames):
         telemetry.execute(
             ("vibeseater", "events", "batch_created"),
             {"count": len(commit.created), "duration": perf_counter() - started},
-            {"requested": len(drafts), "broadcast": True},
+            {"requested": len(drafts), "broadcast": True, "created": commit.created},
         )
         if commit.created:
             await self._publisher.publish_paced(commit.created)

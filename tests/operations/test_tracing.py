@@ -1,0 +1,83 @@
+"""OpenTelemetry: an event's way is one trace whose id is the event's, for the chosen share of events."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from tests.servers import eventually
+from vibeseater import VibeSeater
+from vibeseater.errors import InputError
+from vibeseater.operations.tracing import instrument, span_id_of
+
+
+async def test_an_events_way_is_one_trace(seater: VibeSeater) -> None:
+    """From its source to its watcher; the metrics count along."""
+    exporter, reader = InMemorySpanExporter(), InMemoryMetricReader()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    stop = instrument(tracer_provider=provider, meter_provider=MeterProvider([reader]))
+    try:
+        stream = await seater.streams.create_stream(title="s")
+        source = await seater.sources.create_source(stream, type="synthetic", name="x", config={"rate": 20})
+        got: list[UUID] = []
+        async with seater.subscribe(stream) as feed:
+            await seater.streaming.start_stream(stream)
+            async for event in feed:
+                got.append(event.id)
+                if len(got) == 3:
+                    break
+            await seater.streaming.stop_stream(stream)
+
+        def ways() -> dict[int, set[str]]:
+            found: dict[int, set[str]] = {}
+            for span in exporter.get_finished_spans():
+                assert span.context is not None
+                assert span.parent is not None
+                found.setdefault(span.context.trace_id, set()).add(span.name)
+            return found
+
+        wanted = {"vibeseater source", "vibeseater commit", "vibeseater publish", "vibeseater deliver"}
+        first = await eventually(
+            lambda: next((one for one in got if ways().get(one.int) == wanted), None), message="a whole way"
+        )
+        spans = [span for span in exporter.get_finished_spans() if span.context and span.context.trace_id == first.int]
+        assert {span.parent.span_id for span in spans if span.parent} == {span_id_of(first)}
+        (of_source,) = [span for span in spans if span.name == "vibeseater source"]
+        assert of_source.attributes is not None
+        assert of_source.attributes["vibeseater.source_id"] == str(source.id)
+        assert all(span.start_time is not None and span.start_time <= (span.end_time or 0) for span in spans)
+        data = reader.get_metrics_data()
+        assert data is not None
+        names = {
+            metric.name for one in data.resource_metrics for scope in one.scope_metrics for metric in scope.metrics
+        }
+        assert {"vibeseater.commit.duration", "vibeseater.delivery.duration", "vibeseater.events_created"} <= names
+    finally:
+        stop()
+    count = len(exporter.get_finished_spans())
+    await seater.events.create_event(stream_id=stream.id, event_type="t", content={})
+    assert len(exporter.get_finished_spans()) == count
+
+
+async def test_a_share_of_the_events_is_told(seater: VibeSeater) -> None:
+    """About as many as were asked for, and none in parts."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    stop = instrument(ratio=0.25, tracer_provider=provider, meter_provider=MeterProvider())
+    try:
+        stream = await seater.streams.create_stream(title="s")
+        item = {"stream_id": stream.id, "event_type": "t", "content": {}}
+        await seater.events.create_events_batch([item] * 400)
+    finally:
+        stop()
+    assert 50 < len(exporter.get_finished_spans()) < 150
+    with pytest.raises(InputError, match="ratio"):
+        instrument(ratio=2.0)
