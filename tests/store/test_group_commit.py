@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
@@ -352,6 +353,38 @@ async def test_a_stream_that_somebody_holds_does_not_hold_up_the_others(seater: 
     await asyncio.gather(later, *mixed)
     assert (await seater.streams.get_stream(held)).stream_seq == 21
     assert (await seater.events.create_event(**item(held, 21))).stream_seq == 22
+
+
+async def test_many_streams_that_others_hold_stop_none_of_the_rest(seater: VibeSeater, stream: Stream) -> None:
+    """There are fewer connections aside than streams that wait for others: those wait for one another, nobody else."""
+    held = [await seater.streams.create_stream(title=f"Held {number}") for number in range(7)]
+    async with contextlib.AsyncExitStack() as holding:
+        for one in held:
+            await holding.enter_async_context(held_up(seater, one))
+        waiting = [create(seater, one, number) for number in range(3) for one in held]
+        await eventually(lambda: len(seater.events._writer._aside) == len(held))
+        for number in range(5):
+            await asyncio.wait_for(seater.events.create_event(**item(stream, number)), 10)
+        assert not any(task.done() for task in waiting)
+    events = await asyncio.gather(*waiting)
+    assert [event.stream_seq for event in events] == [1] * 7 + [2] * 7 + [3] * 7
+    await eventually(lambda: not seater.events._writer._aside)
+
+
+async def test_a_stream_that_finds_no_connection_aside_is_told_that_others_write(
+    seater: VibeSeater, database_url: str, redis_url: str
+) -> None:
+    """No later than one that found one."""
+    held = [await seater.streams.create_stream(title=f"Held {number}") for number in range(6)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VIBESEATER_FAILOVER_TIMEOUT", "1")
+        async with contextlib.AsyncExitStack() as holding:
+            hasty = await holding.enter_async_context(vibeseater.connect(database_url, redis_url))
+            for one in held:
+                await holding.enter_async_context(held_up(hasty, one))
+            outcomes = await asyncio.gather(*(create(hasty, one) for one in held), return_exceptions=True)
+            assert [type(outcome) for outcome in outcomes] == [BusyError] * 6
+            await eventually(lambda: not hasty.events._writer._aside)
 
 
 async def _has(seater: VibeSeater, stream: Stream, events: int) -> bool:

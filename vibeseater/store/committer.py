@@ -23,7 +23,7 @@ from vibeseater.store.insertion import OneInsert, prepare_one
 from vibeseater.store.pool import CONNECTION_LOST, Connection, connect, hang_up
 from vibeseater.store.rows import find_by_ids
 
-__all__ = ["Committer", "not_stored"]
+__all__ = ["Committer", "not_stored", "others_wrote"]
 
 _log = logging.getLogger(__name__)
 
@@ -99,10 +99,7 @@ class Committer:
                 if unsettled or (self._patient and self._loop.time() < deadline):
                     continue
                 if self._patient:
-                    raise BusyError(
-                        f"Others wrote to the same stream or source for {self._settings.failover_timeout:g} s. "
-                        "The event was not stored: try again."
-                    ) from error
+                    raise others_wrote(self._settings.failover_timeout) from error
                 raise
             except (*_LOST, AnswerLostError, asyncpg.PostgresError) as error:
                 if not isinstance(error, (*_LOST, AnswerLostError)) and not unsettled:
@@ -153,6 +150,13 @@ class Committer:
 def not_stored(seconds: float, why: str = "") -> UnreachableError:
     """PostgreSQL stayed away, and the event was never sent to it."""
     return UnreachableError(f"PostgreSQL stayed away for {seconds:g} s{why}. The event was not stored: try again.")
+
+
+def others_wrote(seconds: float) -> BusyError:
+    """Others' locks were in the way all the time; nothing is stored."""
+    return BusyError(
+        f"Others wrote to the same stream or source for {seconds:g} s. The event was not stored: try again."
+    )
 
 
 def _gave_up(seconds: float, error: Exception, *, doubtful: bool) -> UnreachableError:

@@ -23,7 +23,7 @@ from vibeseater.models import Event
 from vibeseater.settings import Settings
 from vibeseater.store.backend import longest_lock
 from vibeseater.store.commit import Commit, Outcome
-from vibeseater.store.committer import Committer, not_stored
+from vibeseater.store.committer import Committer, not_stored, others_wrote
 from vibeseater.store.gathering import Gathering, Waiting
 from vibeseater.store.insertion import OneInsert, insert_prepared
 
@@ -37,7 +37,7 @@ OnCommit = Callable[[Sequence[tuple[EventDraft, Event]]], None]
 """Called right after a commit with what it stored, in order of positions, before the callers go on."""
 
 _LOCK_SECONDS = 0.5  # that a group of several streams waits for others' locks
-_MOST_ASIDE = 4
+_MOST_ASIDE = 4  # connections
 
 
 class _Alone(NamedTuple):
@@ -55,6 +55,7 @@ class Writer:
         self._on_commit = on_commit
         self._committer = Committer(settings, lock_seconds=_LOCK_SECONDS, patient=False)
         self._aside: dict[UUID, asyncio.Task[None]] = {}  # by stream: those whose counters others hold
+        self._places_aside = asyncio.Semaphore(_MOST_ASIDE)
         self._drain: asyncio.Task[None] | None = None
         self._alone: _Alone | None = None
         self._idle: asyncio.Future[None] | None = None  # what `close` waits for
@@ -164,29 +165,43 @@ class Writer:
         for waiting in held:
             shares.setdefault(waiting.draft.stream_id, []).append(waiting)
         if len(shares) == 1:
-            await self._set_aside(*shares.popitem())
+            self._set_aside(*shares.popitem())
             return
         for share in shares.values():  # find whose counter it is that somebody holds: the others need not wait for it
             await self._commit(share)
 
-    async def _set_aside(self, stream_id: UUID, group: list[Waiting]) -> None:
-        """Let a stream whose counter others hold wait by itself. Where too many do, all wait for one of them."""
-        while len(self._aside) >= _MOST_ASIDE:
-            await asyncio.wait(tuple(self._aside.values()), return_when=asyncio.FIRST_COMPLETED)
+    def _set_aside(self, stream_id: UUID, group: list[Waiting]) -> None:
+        """Let a stream whose counter others hold wait by itself; where too many do, for one of the others first."""
         self._aside[stream_id] = asyncio.create_task(self._write_aside(stream_id, group), name="vibeseater-aside")
 
     async def _write_aside(self, stream_id: UUID, group: list[Waiting]) -> None:
-        committer = Committer(self._settings, lock_seconds=longest_lock(self._settings), patient=True)
         try:
-            while group:
-                await self._store(committer, group)
+            while group and not await self._has_place_aside(group):
+                _answer(group, [others_wrote(self._settings.failover_timeout)] * len(group))
                 group = self._gathering.take_of(stream_id)
-            await committer.close()
+            if not group:
+                return
+            committer = Committer(self._settings, lock_seconds=longest_lock(self._settings), patient=True)
+            try:
+                while group:
+                    await self._store(committer, group)
+                    group = self._gathering.take_of(stream_id)
+                await committer.close()
+            finally:
+                self._places_aside.release()
         finally:
             del self._aside[stream_id]
             if self._gathering and self._drain is None and self._alone is None:
                 self._start_draining()
             self._tell_idle()
+
+    async def _has_place_aside(self, group: list[Waiting]) -> bool:
+        """Wait for one of the connections aside, until the last of the group has waited long enough."""
+        try:
+            async with asyncio.timeout_at(max(waiting.deadline for waiting in group)):
+                return await self._places_aside.acquire()
+        except TimeoutError:
+            return False
 
     async def _store(
         self, committer: Committer, group: list[Waiting], failure: BaseException | None = None
