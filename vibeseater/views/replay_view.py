@@ -25,7 +25,7 @@ from vibeseater.views import layout
 from vibeseater.views.replay_bar import ReplayBar
 from vibeseater.views.replay_state import ReplayState
 from vibeseater.views.stream_view import StreamView
-from vibeseater.views.tasks import detached
+from vibeseater.views.tasks import cancel_safely, detached, end_with
 from vibeseater.views.windows import SPANS, Span
 
 __all__ = ["MOST_STREAMS", "ReplayView", "span_for"]
@@ -117,7 +117,8 @@ class ReplayView(Viewer):
                 detached(_run(ref)),
                 *(detached(_watch_bookmarks(ref, self._seater, stream)) for stream in self._streams),
             ]
-            weakref.finalize(self, _cancel, self._tasks)
+            for task in self._tasks:
+                end_with(self, task)
 
     async def aclose(self) -> None:
         """Stop playing. What is shown stays. May be called twice."""
@@ -212,13 +213,8 @@ def _start(ref: weakref.ref[ReplayView]) -> None:
 def _end(ref: weakref.ref[ReplayView]) -> None:
     view = ref()
     if view is not None:
-        _cancel(view._tasks)
-
-
-def _cancel(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        if not task.done() and not task.get_loop().is_closed():
-            task.get_loop().call_soon_threadsafe(task.cancel)
+        for task in view._tasks:
+            cancel_safely(task)
 
 
 async def _run(ref: weakref.ref[ReplayView]) -> None:

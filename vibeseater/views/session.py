@@ -27,7 +27,7 @@ from vibeseater.views.looking import Looking
 from vibeseater.views.replaying import Replaying
 from vibeseater.views.searching import Present, Searching
 from vibeseater.views.state import MOST_UNSURE, StreamState
-from vibeseater.views.tasks import detached
+from vibeseater.views.tasks import detached, end_with
 from vibeseater.views.watch import stream_now
 
 __all__ = ["Present", "StreamSession"]
@@ -99,7 +99,7 @@ class StreamSession:
         if self._task is None and not self._closed:
             self._loop = asyncio.get_running_loop()
             self._task = detached(follow(weakref.ref(self)), name=f"view of {self.stream.slug}")
-            weakref.finalize(self, _cancel, self._task)
+            end_with(self, self._task)
 
     async def begun(self) -> None:
         """Return when the state knows what is stored, or the view has ended before."""
@@ -371,8 +371,3 @@ def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:
         return asyncio.get_running_loop() is loop
     except RuntimeError:
         return False
-
-
-def _cancel(task: asyncio.Task[None]) -> None:
-    if not task.done() and not task.get_loop().is_closed():
-        task.get_loop().call_soon_threadsafe(task.cancel)
