@@ -23,7 +23,7 @@ PACKAGE = Path(vibeseater.__file__).parent
 # of one storey don't know each other either, but for those named in NEIGHBOURS.
 STOREYS = (
     {"_version", "errors"},
-    {"draining", "html", "masking", "portal", "recurring", "settings", "tickets", "topics"},
+    {"draining", "html", "masking", "portal", "recurring", "settings", "throttle", "tickets", "topics"},
     {"models", "telemetry"},
     {"inputs", "rates", "waking", "wire"},
     {"filters"},
@@ -33,7 +33,7 @@ STOREYS = (
     {"alerts", "bookmarks", "streaming"},
     {"seater"},
     {"operations"},
-    {"doctor", "ingest", "magic", "probes", "views"},
+    {"doctor", "gate", "ingest", "magic", "probes", "views"},
     {"bench", "demo", "faults", "plugins", "server"},
     {"cli"},
 )

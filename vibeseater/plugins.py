@@ -1,4 +1,4 @@
-"""What `panel serve dashboards/*.py --plugins vibeseater.plugins` adds to the pages: ingestion, `/rows`, the probes.
+"""What `panel serve dashboards/*.py --plugins vibeseater.plugins` adds: ingestion, `/rows`, the probes, the gate.
 
 It owns nothing but the list of routes, which Panel reads. The connection is the pages' own, made when the first request
 comes, in the process and the loop that serve it.
@@ -6,8 +6,14 @@ comes, in the process and the loop that serve it.
 
 from __future__ import annotations
 
+from typing import Any
+
+from bokeh.server.tornado import BokehTornado
+
+from vibeseater.gate import Policy, guard
 from vibeseater.ingest import Ingest, ingest_routes
 from vibeseater.probes import probe_routes
+from vibeseater.settings import load_settings
 from vibeseater.views.rows_socket import rows_routes
 from vibeseater.views.runtime import shared_seater
 
@@ -27,3 +33,17 @@ async def _shared_ingest() -> Ingest:
 
 ROUTES = [*probe_routes(shared_seater), *ingest_routes(_shared_ingest), *rows_routes(shared_seater)]
 """Tornado's routes."""
+
+
+def _guard_all() -> None:
+    """Put the gate before each server that this process makes: a plugin is given nothing but its list of routes."""
+    begin = BokehTornado.__init__
+
+    def begun(self: Any, *arguments: Any, **options: Any) -> None:
+        begin(self, *arguments, **options)
+        guard(self, Policy.of(load_settings()))
+
+    BokehTornado.__init__ = begun
+
+
+_guard_all()

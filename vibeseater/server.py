@@ -30,6 +30,7 @@ from tornado.web import RedirectHandler, RequestHandler
 
 from vibeseater.draining import UnderWay
 from vibeseater.errors import InputError, ServerError, SettingsError
+from vibeseater.gate import Policy, guard
 from vibeseater.ingest import Ingest
 from vibeseater.operations import monitor_of
 from vibeseater.operations.sessions import sessions_of
@@ -50,6 +51,8 @@ __all__ = ["Bound", "bind", "find_pages", "serve", "serve_in_processes"]
 
 HOME = "/streams"
 """Where `/` leads."""
+
+_LARGEST_MESSAGE = 4 << 20  # bytes that a page's browser may send at once
 
 _CLOSING_SECONDS = 2.0  # for the websockets to be closed
 _SHORTEST_LIFE = 5.0  # seconds after which a forked process that ends is thought to have worked
@@ -220,8 +223,10 @@ class _Web:
             ],
             use_index=False,
             prefix=prefix,
+            websocket_max_message_size_bytes=_LARGEST_MESSAGE,
             log_function=_log_failure,
         )
+        guard(self._tornado, Policy.of(seater.settings))
         self._http = HTTPServer(self._under_way.counted(self._tornado), xheaders=behind_proxy)
         self._server = BaseServer(IOLoop.current(), self._tornado, self._http)
         self._server.start()

@@ -43,6 +43,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         num_procs: its processes.
         prefix: the path under which a proxy serves it, such as `/events`.
         drain_timeout: seconds that requests under way get when it ends.
+        frame_ancestors: origins whose pages may show its pages in a frame (a JupyterLab's, say), such as
+            `https://lab.example.org`; in the environment, apart by commas.
+        max_sessions: pages that may be open in one of its processes; 0 for any number.
+        opens_per_minute: pages, and as many websockets, that an address may open in a minute; 0 for any number.
     """
 
     database_url: str | None = None
@@ -61,6 +65,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     num_procs: int = 1
     prefix: str = ""
     drain_timeout: float = 5.0
+    frame_ancestors: tuple[str, ...] = ()
+    max_sessions: int = 1000
+    opens_per_minute: float = 600
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,8 +92,12 @@ _LEAST: dict[str, float] = {
     "port": 0,
     "num_procs": 1,
     "drain_timeout": 0,
+    "max_sessions": 0,
+    "opens_per_minute": 0,
 }
 _MOST: dict[str, float] = {"port": 65535, "num_procs": 64}
+_LISTS = ("allow_origins", "frame_ancestors")
+_ORIGIN = re.compile(r"(https?://)?[A-Za-z0-9.*_-]+(:[0-9*]+)?")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 
 
@@ -167,7 +178,7 @@ def _checked(values: Mapping[str, tuple[Any, str]]) -> Settings:
     made: dict[str, Any] = {}
     for name, (value, where) in values.items():
         shown = without_secrets(value) if name in _SCHEMES else value
-        if name == "allow_origins" and isinstance(value, str):
+        if name in _LISTS and isinstance(value, str):
             value = [part.strip() for part in value.split(",") if part.strip()]
         if isinstance(value, str) and fields[name].type is bool:
             value = {"yes": "true", "on": "true", "no": "false", "off": "false"}.get(value.lower(), value)
@@ -188,6 +199,9 @@ def _checked(values: Mapping[str, tuple[Any, str]]) -> Settings:
             raise SettingsError(f"{where} = {shown!r}: too large. Give at most {_MOST[name]:g}.")
         if name == "prefix" and not _PREFIX.fullmatch(made[name]):
             raise SettingsError(f"{where} = {shown!r}: not a path. Write it as /events, without a slash at the end.")
+        for origin in made[name] if name == "frame_ancestors" else ():
+            if not _ORIGIN.fullmatch(origin):
+                raise SettingsError(f"{where} = {origin!r}: not an origin. Write it as https://lab.example.org.")
     return Settings(**made)
 
 

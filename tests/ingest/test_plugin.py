@@ -73,6 +73,7 @@ async def test_panel_serve_takes_webhooks(
             assert answer.status == 200
         async with session.get(f"{url}/streams") as answer:
             assert answer.status == 200
+            assert "frame-ancestors 'self'" in answer.headers["Content-Security-Policy"]
     assert [event.content["n"] for event in await seater.events.list_events(stream, order="oldest")] == [1, 2]
 
 

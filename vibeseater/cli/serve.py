@@ -37,6 +37,7 @@ class Port(click.IntRange):
 @click.option("--port", type=Port(), default=None, metavar="N", help="0 or auto: any free one. [5006]")
 @click.option("--address", default=None, help="Where to listen; 0.0.0.0 for all networks. [localhost]")
 @click.option("--allow-origin", "origins", multiple=True, metavar="HOST[:PORT]", help="Another name of this server.")
+@click.option("--frame-ancestor", "ancestors", multiple=True, metavar="ORIGIN", help="May show it in a frame.")
 @click.option("--prefix", default=None, metavar="/PATH", help="The path under which a proxy serves it, kept by it.")
 @click.option("--behind-proxy", is_flag=True, help="Believe X-Forwarded-For and X-Forwarded-Proto.")
 @click.option("--num-procs", type=click.IntRange(1, 64), default=None, metavar="N", help="Linux only. [1]")
@@ -46,6 +47,7 @@ def serve(
     port: int | None,
     address: str | None,
     origins: Sequence[str],
+    ancestors: Sequence[str],
     prefix: str | None,
     behind_proxy: bool,
     num_procs: int | None,
@@ -61,7 +63,7 @@ def serve(
     """
     for name, value in (
         ("PORT", port), ("ADDRESS", address), ("NUM_PROCS", num_procs), ("PREFIX", prefix),
-        ("ALLOW_ORIGINS", ",".join(origins) or None),
+        ("ALLOW_ORIGINS", ",".join(origins) or None), ("FRAME_ANCESTORS", ",".join(ancestors) or None),
     ):  # fmt: skip
         if value is not None:
             os.environ[f"VIBESEATER_{name}"] = str(value)

@@ -1,0 +1,239 @@
+"""The gate of a server: security headers on every answer, and what is refused before any handler sees it.
+
+It owns the policy and its answers, and stands before all routes of a Tornado application, ours and Bokeh's. It knows no
+page's contents, no users and no events.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from bokeh.server.util import check_allowlist
+from bokeh.settings import settings as bokeh_settings
+from bokeh.util.token import get_session_id
+from tornado.httputil import HTTPHeaders, HTTPServerRequest
+from tornado.web import OutputTransform, RequestHandler, stream_request_body
+
+from vibeseater.settings import Settings
+from vibeseater.throttle import Throttle
+
+__all__ = ["Policy", "allowed_origin", "guard", "security_headers"]
+
+_log = logging.getLogger(__name__)
+
+INGEST = "/ingest/"
+"""What stands under it takes bodies, and looks at their size and proof by itself."""
+
+_LARGEST_BODY = 64 * 1024  # bytes of what is sent elsewhere: a login's form
+_FULL_PATIENCE = 30  # seconds after which to try again where there are too many pages
+_SAFE = ("GET", "HEAD", "OPTIONS")
+
+# Bokeh's pages carry their document in inline scripts, and run what CustomJS brings; components set inline styles.
+# Without these there is no page. What events say never reaches the page's source: see docs/security.md.
+_CONTENT = {
+    "default-src": "'self'",
+    "script-src": "'self' 'unsafe-inline' 'unsafe-eval' blob:",
+    "style-src": "'self' 'unsafe-inline'",
+    "font-src": "'self' data:",
+    "img-src": "'self' data: blob:",
+    "media-src": "'self' http: https: blob:",  # a stream's video may be anywhere
+    "connect-src": "'self' blob: data:",  # components are modules that were made in the browser
+    "worker-src": "'self' blob:",
+    "object-src": "'none'",
+    "frame-src": "'none'",
+    "base-uri": "'self'",
+}
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """What a server lets do.
+
+    Attributes:
+        frame_ancestors: the origins whose pages may show this server's in a frame, besides itself.
+        max_sessions: pages that may be open in this process; 0 for any number.
+        opens_per_minute: pages, and websockets, that an address may open in a minute, as many at once; 0 for any.
+    """
+
+    frame_ancestors: tuple[str, ...] = ()
+    max_sessions: int = 1000
+    opens_per_minute: float = 600
+
+    @classmethod
+    def of(cls, settings: Settings) -> Policy:
+        """What the settings say."""
+        return cls(
+            frame_ancestors=settings.frame_ancestors,
+            max_sessions=settings.max_sessions,
+            opens_per_minute=settings.opens_per_minute,
+        )
+
+
+def security_headers(policy: Policy, *, https: bool = False) -> dict[str, str]:
+    """The headers of every answer.
+
+    Args:
+        https: whether it goes over HTTPS; browsers are then told to use nothing else for a year.
+    """
+    content = {**_CONTENT, "frame-ancestors": " ".join(["'self'", *policy.frame_ancestors])}
+    headers = {
+        "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in content.items()),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    }
+    if not policy.frame_ancestors:  # the older header can't name others
+        headers["X-Frame-Options"] = "SAMEORIGIN"
+    if https:
+        headers["Strict-Transport-Security"] = "max-age=31536000"
+    return headers
+
+
+def allowed_origin(application: Any, origin: str) -> bool:
+    """Whether a page of that origin may speak to this server: as Bokeh decides it for its own websockets."""
+    named = bokeh_settings.allowed_ws_origin()
+    allowed = set(named) if named else getattr(application, "websocket_origins", set())
+    try:
+        return bool(check_allowlist(urlsplit(origin).netloc.lower(), allowed))
+    except ValueError:  # no origin that a browser would send
+        return False
+
+
+def guard(application: Any, policy: Policy) -> None:
+    """Put the gate before a `BokehTornado`: its headers, and what it refuses.
+
+    A path is asked for without the server's prefix, which Bokeh's application tells.
+    """
+    gate = _Gate(application, policy)
+    application.add_transform(gate.transform())
+    # Public, and where Tornado itself decides who answers; an application has no other place before its handlers.
+    find: Callable[..., Any] = application.find_handler
+
+    def find_handler(request: HTTPServerRequest, **kwargs: Any) -> Any:
+        refusal = gate.refusal(request)
+        if refusal is None:
+            return find(request, **kwargs)
+        return application.get_handler_delegate(request, _Refused, {"refusal": refusal})
+
+    application.find_handler = find_handler
+
+
+class _Refusal(msgspec.Struct, frozen=True):
+    status: int
+    text: str
+    wait: int = 0  # seconds after which to try again; 0: it would be in vain
+
+
+class _Gate:
+    def __init__(self, application: Any, policy: Policy) -> None:
+        self._application, self._policy = application, policy
+        self._pages = Throttle(policy.opens_per_minute)
+        self._sockets = Throttle(policy.opens_per_minute)
+
+    def transform(self) -> Callable[[HTTPServerRequest], OutputTransform]:
+        policy = self._policy
+
+        class _Headers(OutputTransform):
+            """Adds the headers to whatever is answered, errors included."""
+
+            def __init__(self, request: HTTPServerRequest) -> None:
+                self._https = request.protocol == "https"
+
+            def transform_first_chunk(
+                self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
+            ) -> tuple[int, HTTPHeaders, bytes]:
+                for name, value in security_headers(policy, https=self._https).items():
+                    headers.setdefault(name, value)
+                return status_code, headers, chunk
+
+        return _Headers
+
+    def refusal(self, request: HTTPServerRequest) -> _Refusal | None:
+        path = request.path.removeprefix(getattr(self._application, "prefix", "") or "")
+        if not path.startswith(INGEST) and (refusal := self._of_writing(request)):
+            return refusal
+        is_socket = request.headers.get("Upgrade", "").lower() == "websocket"
+        origin = request.headers.get("Origin")
+        if is_socket and origin is not None and not allowed_origin(self._application, origin):
+            _log.warning("a page of %.200r may not open a websocket here: see --allow-origin", origin)
+            return _Refusal(403, "A page of another site may not open a websocket here.")
+        page = path.rstrip("/").removesuffix("/ws").removesuffix("/autoload.js")
+        context = self._application.applications.get(page or "/")
+        if context is None and not is_socket:
+            return None
+        wait = (self._sockets if is_socket else self._pages).wait(_who(request.remote_ip))
+        if wait:
+            return _Refusal(429, "Too many pages were opened from this address.", wait)
+        if context is not None and self._is_full() and not (is_socket and _session(request) in _ids(context)):
+            return _Refusal(503, "Too many pages are open on this server.", _FULL_PATIENCE)
+        return None
+
+    def _of_writing(self, request: HTTPServerRequest) -> _Refusal | None:
+        length = request.headers.get("Content-Length", "0")
+        if "Transfer-Encoding" in request.headers or not length.isdigit() or int(length) > _LARGEST_BODY:
+            return _Refusal(413, f"At most {_LARGEST_BODY:,} bytes are taken here.")
+        origin = request.headers.get("Origin")
+        if request.method not in _SAFE and origin is not None and not allowed_origin(self._application, origin):
+            return _Refusal(403, "A page of another site may not send anything here.")
+        return None
+
+    def _is_full(self) -> bool:
+        contexts: Sequence[Any] = list(self._application.applications.values())
+        most = self._policy.max_sessions
+        return bool(most) and sum(len(_ids(context)) for context in contexts) >= most
+
+
+@stream_request_body
+class _Refused(RequestHandler):
+    """Answers before a body is read; Tornado then closes the connection."""
+
+    def initialize(self, refusal: _Refusal) -> None:
+        self._refusal = refusal
+
+    def check_xsrf_cookie(self) -> None:
+        """Nothing is done here."""
+
+    def prepare(self) -> None:
+        refusal = self._refusal
+        _log.info("refused %s %s with %d", self.request.method, self.request.path, refusal.status)
+        self.set_status(refusal.status)
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("Connection", "close")
+        if refusal.wait:
+            self.set_header("Retry-After", str(refusal.wait))
+        again = f" Try again in {refusal.wait} s." if refusal.wait else ""
+        self.finish(f"{HTTPStatus(refusal.status).phrase}: {refusal.text}{again}\n")
+
+    def data_received(self, chunk: bytes) -> None:
+        """What was refused is not read."""
+
+
+def _who(address: str | None) -> str:
+    """Whom an address stands for: itself, or of IPv6 the network, of which one machine has all addresses."""
+    try:
+        found = ipaddress.ip_address((address or "").partition("%")[0])
+    except ValueError:
+        return address or ""
+    if found.version == 4:
+        return str(found)
+    return str(found.ipv4_mapped or ipaddress.ip_network((found, 64), strict=False))
+
+
+def _session(request: HTTPServerRequest) -> str:
+    """The session that a page's websocket asks for; empty where that can't be read."""
+    _, _, token = request.headers.get("Sec-WebSocket-Protocol", "").partition(",")
+    try:
+        return str(get_session_id(token.strip()))
+    except Exception:  # Bokeh's reader raises what json and base64 raise; Bokeh refuses it by itself
+        return ""
+
+
+def _ids(context: Any) -> set[str]:
+    """The ids of a page's sessions."""
+    return {str(session.id) for session in list(context.sessions)}
