@@ -9,6 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+# Here, and not when it is first used: that takes a second of the loop. In the worker thread it would be half loaded for
+# Bokeh, which asks whether it is there, and a live page's plot would fail.
+import pandas  # noqa: F401
+
+from vibeseater import analytics  # noqa: F401
 from vibeseater.models import Stream
 from vibeseater.seater import VibeSeater
 
@@ -65,7 +70,6 @@ async def take(
         start, end: the range; None for no bound.
         told: is called with how many were read, of how many.
     """
-    await aside(_warm)
     counted = await seater.events.count_events_between(stream, start, end, by="occurred_at")
     total = sum(bucket.count for bucket in counted.buckets)
     begin = after = None
@@ -117,13 +121,6 @@ async def _newest(
             break
         counted = await seater.events.count_events_between(stream, split, min(begin, end or begin), by="occurred_at")
     return begin.astimezone(UTC), None
-
-
-def _warm() -> None:
-    """Import what takes a second the first time: not in the loop."""
-    import pandas  # noqa: F401
-
-    from vibeseater import analytics  # noqa: F401
 
 
 def _joined(pages: list[pd.DataFrame]) -> pd.DataFrame:
