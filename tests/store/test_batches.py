@@ -222,13 +222,17 @@ async def test_telemetry_tells_of_a_batch_once(seater: VibeSeater) -> None:
     heard: list[Any] = []
     telemetry.attach("test-batch", ("vibeseater", "events", "batch_created"), lambda *args: heard.append(args[1:3]))
     try:
-        await seater.events.create_events_batch([item(stream, external_id=one) for one in ("a", "a", "b")])
+        batch = await seater.events.create_events_batch([item(stream, external_id=one) for one in ("a", "a", "b")])
     finally:
         telemetry.detach("test-batch")
+    stored = [batch[0], batch[2]]
     measurements, metadata = heard[0]
     assert len(heard) == 1
     assert measurements["count"] == 2
     assert measurements["duration"] > 0
+    assert [(draft.id, event.stream_seq) for draft, event in metadata.pop("created")] == [
+        (event.id, event.stream_seq) for event in stored
+    ]
     assert metadata == {"requested": 3, "broadcast": False}
 
 
