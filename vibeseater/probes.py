@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tornado.web import RequestHandler
 
-from vibeseater.errors import VibeSeaterError
+from vibeseater.errors import VibeSeaterError, in_a_line
 from vibeseater.operations import CONTENT_TYPE, exposition, monitor_of
 from vibeseater.operations.sessions import sessions_of
 
@@ -91,6 +91,6 @@ async def _answers(question: Awaitable[Any]) -> bool:
         async with asyncio.timeout(_READY_SECONDS):
             await question
     except Exception as error:  # whatever it is, it is no answer
-        _log.warning("not ready: %s", error)
+        _log.warning("not ready: %s", in_a_line(error))
         return False
     return True

@@ -11,13 +11,14 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 import vibeseater
-from tests.servers import ThrowawayRedis, eventually
+from tests.servers import ThrowawayPostgres, ThrowawayRedis, eventually
 from vibeseater import VibeSeater
 from vibeseater.operations import Monitor, Overview, database, exposition, monitor_of, sharing
 from vibeseater.operations import monitor as monitoring
 from vibeseater.operations import problems as judging
 from vibeseater.operations.logs import log_events
 from vibeseater.operations.sharing import encoded
+from vibeseater.operations.siblings import Board, Siblings
 from vibeseater.operations.snapshot import SessionFigure
 
 
@@ -139,6 +140,34 @@ async def test_it_says_that_redis_stopped_and_that_all_is_well_again(
 
         await eventually(is_well)
         assert samples(exposition(monitor))["vibeseater_redis_up"] == 1
+
+
+async def test_a_frozen_postgresql_keeps_no_process_from_telling_its_siblings(
+    throwaway_postgres: ThrowawayPostgres, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or `/metrics` would lose processes, and gain them again, while PostgreSQL does not answer."""
+    monkeypatch.setattr(database, "_PATIENCE", 600.0)
+    monkeypatch.setattr(database, "_EVERY", 0.0)
+    monkeypatch.setattr(monitoring, "_PATIENCE", 0.2)
+    board = Board(2)
+    board.write(1, 0.0, b"long ago")
+    async with vibeseater.connect(throwaway_postgres.url, redis_url) as seater:
+        monitor = Monitor(seater, "serve", Siblings(board, 0))
+        monitor.start()
+        try:
+            await monitor.next()
+            throwaway_postgres.freeze()
+            async with asyncio.timeout(60):
+                await monitor.next()  # it may have begun before
+                told = set()
+                while len(told) < 3:
+                    await monitor.next()
+                    (own,) = monitor.server_snapshots()
+                    assert own.id == seater.streaming.holder
+                    told.add(own.at)
+        finally:
+            throwaway_postgres.thaw()
+            await monitor.aclose()
 
 
 async def test_it_says_that_nobody_runs_a_source_and_that_a_watcher_is_slow(

@@ -11,6 +11,7 @@ from time import perf_counter
 from vibeseater import telemetry
 from vibeseater.broadcast.connection import REDIS_LOST
 from vibeseater.broadcast.sending import Message, Sender
+from vibeseater.errors import in_a_line
 
 __all__ = ["Lane"]
 
@@ -92,7 +93,9 @@ class Lane:
             await self._sender.send(batch)
         except REDIS_LOST as error:
             if not self._failing:
-                _log.warning("Redis does not take messages (%s); watchers read from PostgreSQL meanwhile", error)
+                _log.warning(
+                    "Redis does not take messages (%s); watchers read from PostgreSQL meanwhile", in_a_line(error)
+                )
             self._failing = True
             _failed(len(batch), error)
         else:

@@ -22,7 +22,8 @@ from prometheus_client.metrics_core import (
 )
 
 from vibeseater.operations.histogram import BOUNDS, EXPORTED
-from vibeseater.operations.monitor import Monitor, Overview
+from vibeseater.operations.monitor import Monitor
+from vibeseater.operations.overview import Overview
 from vibeseater.operations.snapshot import Distribution, ProcessSnapshot
 
 __all__ = ["CONTENT_TYPE", "exposition"]

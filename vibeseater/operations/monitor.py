@@ -10,7 +10,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 import msgspec
@@ -19,21 +19,21 @@ from vibeseater._version import __version__
 from vibeseater.broadcast.connection import REDIS_LOST
 from vibeseater.errors import in_a_line
 from vibeseater.feeds.live import LiveFeed
-from vibeseater.operations.database import DatabaseState, DatabaseWatch
+from vibeseater.operations.database import DatabaseWatch
 from vibeseater.operations.figures import figures
-from vibeseater.operations.histogram import added, quantile
 from vibeseater.operations.history import History
 from vibeseater.operations.logs import log_tail
 from vibeseater.operations.machine import LoopWatch, Machine
-from vibeseater.operations.problems import Problem, problems_of
-from vibeseater.operations.redis_state import RedisState, RedisWatch
+from vibeseater.operations.overview import Overview, history_of
+from vibeseater.operations.problems import problems_of
+from vibeseater.operations.redis_state import RedisWatch
 from vibeseater.operations.sessions import ROWS, Sessions
 from vibeseater.operations.sharing import EXPIRY, Sharing, decoded, encoded
 from vibeseater.operations.siblings import Siblings
 from vibeseater.operations.snapshot import Distribution, FeedFigure, ProcessSnapshot, SessionFigure
 from vibeseater.seater import VibeSeater
 
-__all__ = ["Monitor", "Overview", "monitor_of"]
+__all__ = ["Monitor", "monitor_of"]
 
 _log = logging.getLogger(__name__)
 
@@ -43,51 +43,7 @@ _MOST_FEEDS = 50
 _MOST_SESSIONS = 100
 _REMEMBERED = 600.0  # seconds that a process that vanished is told of
 _FRESH = 3.0  # seconds that a sibling's word is believed
-
-HISTORY = ("events", "messages", "delivered", "commit_p50", "commit_p99", "delivery_p50", "delivery_p99", "lag", "cpu",
-           "memory", "sessions")  # fmt: skip
-"""The figures over time, all processes together: by second, seconds, cores, bytes."""
-
-
-class Overview(msgspec.Struct, frozen=True, kw_only=True):
-    """How everything fares: all processes, PostgreSQL, Redis, and what is wrong.
-
-    Attributes:
-        own: this process's id.
-        processes: this one first.
-        gone: those that vanished without a farewell, in the last ten minutes; their last words.
-        redis_error: why others were not heard, else empty.
-    """
-
-    at: float
-    own: str
-    processes: list[ProcessSnapshot]
-    gone: list[ProcessSnapshot]
-    database: DatabaseState
-    redis: RedisState
-    redis_error: str
-    problems: list[Problem] = []
-
-    def title(self, topic: str) -> str:
-        """The name of a topic's stream or source, or else the topic itself."""
-        key = topic.partition(":")[2] or topic
-        moving = next((one.title for one in self.database.moving if str(one.id) == key), None)
-        found = self.database.titles.get(key, moving)
-        return f"“{found}”" if found else topic
-
-    @property
-    def stored_rate(self) -> float:
-        """Events stored by second, whichever process stored them."""
-        counted = self.database.events_rate
-        return self.rate("events_created") if counted is None or self.database.error else counted
-
-    def percentile(self, name: str, share: float) -> float | None:
-        """Of a duration over the last ten seconds, all processes together, in seconds."""
-        return quantile(added(one.distributions[name].window for one in self.processes), share)
-
-    def rate(self, name: str) -> float:
-        """Of a counter, all processes together, by second."""
-        return sum(process.rates.get(name, 0.0) for process in self.processes)
+_PATIENCE = 1.0  # seconds that a look waits for PostgreSQL's and Redis' answers
 
 
 class Monitor:
@@ -116,6 +72,7 @@ class Monitor:
         self._database = DatabaseWatch(seater.pool)
         self._redis = RedisWatch(seater.redis)
         self._task: asyncio.Task[None] | None = None
+        self._asked: dict[str, asyncio.Task[None]] = {}
         self._tick = asyncio.Event()
         self._last: tuple[float, dict[str, float], dict[str, int]] = (time.monotonic(), {}, {})
         self._known: dict[str, ProcessSnapshot] = {}
@@ -129,6 +86,8 @@ class Monitor:
         if self._task is None:
             figures.begin()
             log_tail.begin()
+            if self._siblings is not None:
+                self._siblings.leave()  # in this place a process that died may have had its last word
             self._loop_watch.start()
             self._last = (time.monotonic(), self._counters(), dict(figures.topics))
             self._task = asyncio.create_task(self._run(), name="vibeseater-operations")
@@ -138,8 +97,9 @@ class Monitor:
         task, self._task = self._task, None
         if task is None:
             return
-        task.cancel()
-        await asyncio.wait([task])
+        for one in (task, *self._asked.values()):
+            one.cancel()
+        await asyncio.wait([task, *self._asked.values()])
         self._loop_watch.stop()
         if self._siblings is not None:
             self._siblings.leave()
@@ -175,7 +135,9 @@ class Monitor:
         own = self._known.get(self._seater.streaming.holder) or self.snapshot()
         if self._siblings is not None:
             told = decoded(self._siblings.heard(time.time() - _FRESH))
-            return sorted(told or [own], key=lambda one: one.pid)
+            if all(one.id != own.id for one in told):
+                told.append(own)
+            return sorted(told, key=lambda one: one.pid)
         return [own, *(one for one in self._heard if one.server == own.server and one.id != own.id and not one.ended)]
 
     async def _run(self) -> None:
@@ -196,8 +158,12 @@ class Monitor:
         data = encoded(own)
         if self._siblings is not None:
             self._siblings.tell(own.at, data)
-        await asyncio.gather(
-            self._exchange(own, data), self._database.look(_watched([own, *self._heard])), self._redis.look()
+        await self._ask(
+            {
+                "others": lambda: self._exchange(own, data),
+                "database": lambda: self._database.look(_watched([own, *self._heard])),
+                "redis": self._redis.look,
+            }
         )
         processes = self._all(own)
         self._note_gone(processes)
@@ -211,7 +177,19 @@ class Monitor:
             redis_error=self._redis_error,
         )
         self.overview = msgspec.structs.replace(overview, problems=problems_of(overview))
-        self.history.add(overview.at, _history(overview))
+        self.history.add(overview.at, history_of(overview))
+
+    async def _ask(self, questions: dict[str, Callable[[], Coroutine[Any, Any, None]]]) -> None:
+        """Ask each server, unless it still owes its last answer, and wait a little: one that is frozen must not keep
+        this process from telling its siblings each second that it is alive."""
+        asked = self._asked
+        for name, ask in questions.items():
+            if name not in asked:
+                asked[name] = asyncio.create_task(ask(), name=f"vibeseater-operations-{name}")
+        await asyncio.wait(asked.values(), timeout=_PATIENCE)
+        for task in [asked.pop(name) for name, task in list(asked.items()) if task.done()]:
+            if error := task.exception():
+                _log.error("a look at the operations failed; trying again", exc_info=error)
 
     async def _exchange(self, own: ProcessSnapshot, data: bytes) -> None:
         try:
@@ -345,23 +323,6 @@ def _watched(processes: list[ProcessSnapshot]) -> list[str]:
     for one in processes:
         found.update(one.topics, (feed.topic for feed in one.feeds), (f"stream:{it.what}" for it in one.sessions))
     return list(found)
-
-
-def _history(overview: Overview) -> dict[str, float | None]:
-    processes = overview.processes
-    values: dict[str, Any] = {
-        "events": overview.stored_rate,
-        "messages": overview.rate("messages"),
-        "delivered": overview.rate("delivered"),
-        "lag": max(process.loop_lag for process in processes),
-        "cpu": sum(process.cpu for process in processes),
-        "memory": sum(process.memory for process in processes),
-        "sessions": sum(process.session_count for process in processes),
-    }
-    for name in ("commit", "delivery"):
-        values[f"{name}_p50"] = overview.percentile(name, 0.5)
-        values[f"{name}_p99"] = overview.percentile(name, 0.99)
-    return values
 
 
 _monitors: dict[VibeSeater, Monitor] = {}

@@ -11,7 +11,7 @@ import msgspec
 from vibeseater.operations.snapshot import ProcessSnapshot
 
 if TYPE_CHECKING:
-    from vibeseater.operations.monitor import Overview
+    from vibeseater.operations.overview import Overview
 
 __all__ = ["Problem", "problems_of"]
 

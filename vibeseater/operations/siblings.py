@@ -75,6 +75,6 @@ class Siblings:
         self._board.clear(self._place)
 
     def heard(self, since: float) -> list[bytes]:
-        """What the others, and this process, have said since then."""
-        words = (self._board.read(place) for place in range(self._board.places))
-        return [data for at, data in (word for word in words if word is not None) if at >= since]
+        """What the others have said since then, and what this process has said last, whenever it was."""
+        words = ((place, self._board.read(place)) for place in range(self._board.places))
+        return [word[1] for place, word in words if word is not None and (word[0] >= since or place == self._place)]

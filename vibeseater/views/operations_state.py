@@ -12,7 +12,7 @@ import param
 from vibeseater.html import printable
 from vibeseater.operations import Overview
 from vibeseater.operations.history import History
-from vibeseater.operations.monitor import HISTORY
+from vibeseater.operations.overview import HISTORY
 from vibeseater.operations.problems import BEHIND_EVENTS, BEHIND_SECONDS, LATE, SLOW_QUERY, STUCK, WAITING
 from vibeseater.views import timetext
 
