@@ -6,6 +6,7 @@ page's contents, no users and no events.
 
 from __future__ import annotations
 
+import hmac
 import ipaddress
 import logging
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ from bokeh.util.token import get_session_id
 from tornado.httputil import HTTPHeaders, HTTPServerRequest
 from tornado.web import OutputTransform, RequestHandler, stream_request_body
 
+from vibeseater.login import Login
 from vibeseater.settings import Settings
 from vibeseater.throttle import Throttle
 
@@ -30,6 +32,11 @@ _log = logging.getLogger(__name__)
 INGEST = "/ingest/"
 """What stands under it takes bodies, and looks at their size and proof by itself."""
 
+METRICS, LOGIN = "/metrics", "/login"
+_OPEN = (LOGIN, "/logout", "/healthz", "/readyz", "/favicon.ico", "", "/")
+_OPEN_FOLDERS = ("/static/",)  # the programs' files, the same for everybody
+
+_LOGINS_PER_MINUTE = 10  # of an address
 _LARGEST_BODY = 64 * 1024  # bytes of what is sent elsewhere: a login's form
 _FULL_PATIENCE = 30  # seconds after which to try again where there are too many pages
 _SAFE = ("GET", "HEAD", "OPTIONS")
@@ -58,11 +65,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         frame_ancestors: the origins whose pages may show this server's in a frame, besides itself.
         max_sessions: pages that may be open in this process; 0 for any number.
         opens_per_minute: pages, and websockets, that an address may open in a minute, as many at once; 0 for any.
+        metrics_token: lets read `/metrics`; None: this machine, and who is signed in, may.
     """
 
     frame_ancestors: tuple[str, ...] = ()
     max_sessions: int = 1000
     opens_per_minute: float = 600
+    metrics_token: str | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Policy:
@@ -71,6 +80,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             frame_ancestors=settings.frame_ancestors,
             max_sessions=settings.max_sessions,
             opens_per_minute=settings.opens_per_minute,
+            metrics_token=settings.metrics_token,
         )
 
 
@@ -104,12 +114,13 @@ def allowed_origin(application: Any, origin: str) -> bool:
         return False
 
 
-def guard(application: Any, policy: Policy) -> None:
-    """Put the gate before a `BokehTornado`: its headers, and what it refuses.
+def guard(application: Any, policy: Policy, login: Login | None = None) -> None:
+    """Put the gate before a `BokehTornado`: its headers, and what it refuses. Where there is a login, nobody passes who
+    is not signed in, but to what is open to all; pages are answered by Bokeh, with the way to the login.
 
     A path is asked for without the server's prefix, which Bokeh's application tells.
     """
-    gate = _Gate(application, policy)
+    gate = _Gate(application, policy, login)
     application.add_transform(gate.transform())
     # Public, and where Tornado itself decides who answers; an application has no other place before its handlers.
     find: Callable[..., Any] = application.find_handler
@@ -130,8 +141,9 @@ class _Refusal(msgspec.Struct, frozen=True):
 
 
 class _Gate:
-    def __init__(self, application: Any, policy: Policy) -> None:
-        self._application, self._policy = application, policy
+    def __init__(self, application: Any, policy: Policy, login: Login | None) -> None:
+        self._application, self._policy, self._login = application, policy, login
+        self._logins = Throttle(_LOGINS_PER_MINUTE)
         self._pages = Throttle(policy.opens_per_minute)
         self._sockets = Throttle(policy.opens_per_minute)
 
@@ -164,6 +176,8 @@ class _Gate:
             return _Refusal(403, "A page of another site may not open a websocket here.")
         page = path.rstrip("/").removesuffix("/ws").removesuffix("/autoload.js")
         context = self._application.applications.get(page or "/")
+        if refusal := self._of_nobody(request, path, is_page=context is not None and not is_socket):
+            return refusal
         if context is None and not is_socket:
             return None
         wait = (self._sockets if is_socket else self._pages).wait(_who(request.remote_ip))
@@ -172,6 +186,35 @@ class _Gate:
         if context is not None and self._is_full() and not (is_socket and _session(request) in _ids(context)):
             return _Refusal(503, "Too many pages are open on this server.", _FULL_PATIENCE)
         return None
+
+    def _of_nobody(self, request: HTTPServerRequest, path: str, *, is_page: bool) -> _Refusal | None:
+        """What is not for everybody, asked for by nobody who is known; or with another's page."""
+        if path == METRICS:
+            return (
+                None
+                if self._may_measure(request)
+                else _Refusal(401, "Send the token that VIBESEATER_METRICS_TOKEN names.")
+            )
+        if self._login is None or path in _OPEN or path.startswith((INGEST, *_OPEN_FOLDERS)):
+            if path == LOGIN and request.method == "POST" and (wait := self._logins.wait(_who(request.remote_ip))):
+                return _Refusal(429, "Too many tries to sign in.", wait)
+            return None
+        token = _token(request)
+        if self._login.user(request) is None:
+            return None if is_page else _Refusal(401, "Sign in first.")
+        if token and path.endswith("/ws") and not self._login.owns(request, token):
+            return _Refusal(403, "That is another user's page.")
+        return None
+
+    def _may_measure(self, request: HTTPServerRequest) -> bool:
+        if self._login is not None and self._login.user(request) is not None:
+            return True
+        token = self._policy.metrics_token
+        if token is not None:
+            sent = request.headers.get("Authorization", "").encode("utf-8", "replace")
+            return hmac.compare_digest(sent, f"Bearer {token}".encode())
+        # What a proxy on this machine passes on comes from elsewhere.
+        return _is_here(request.remote_ip) and not {"X-Forwarded-For", "X-Real-Ip", "Forwarded"} & set(request.headers)
 
     def _of_writing(self, request: HTTPServerRequest) -> _Refusal | None:
         length = request.headers.get("Content-Length", "0")
@@ -225,11 +268,22 @@ def _who(address: str | None) -> str:
     return str(found.ipv4_mapped or ipaddress.ip_network((found, 64), strict=False))
 
 
+def _is_here(address: str | None) -> bool:
+    try:
+        return ipaddress.ip_address(address or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _token(request: HTTPServerRequest) -> str:
+    """The token that a page's websocket brings."""
+    return request.headers.get("Sec-WebSocket-Protocol", "").partition(",")[2].strip()
+
+
 def _session(request: HTTPServerRequest) -> str:
     """The session that a page's websocket asks for; empty where that can't be read."""
-    _, _, token = request.headers.get("Sec-WebSocket-Protocol", "").partition(",")
     try:
-        return str(get_session_id(token.strip()))
+        return str(get_session_id(_token(request)))
     except Exception:  # Bokeh's reader raises what json and base64 raise; Bokeh refuses it by itself
         return ""
 

@@ -32,6 +32,7 @@ from vibeseater.draining import UnderWay
 from vibeseater.errors import InputError, ServerError, SettingsError
 from vibeseater.gate import Policy, guard
 from vibeseater.ingest import Ingest
+from vibeseater.login import login_of
 from vibeseater.operations import monitor_of
 from vibeseater.operations.sessions import sessions_of
 from vibeseater.operations.siblings import Board, Siblings
@@ -212,6 +213,15 @@ class _Web:
         async def connected() -> VibeSeater:
             return seater
 
+        login = login_of(seater.settings)
+        options: dict[str, Any] = {}
+        if login is not None:
+            options = {
+                "auth_provider": login.provider,
+                "cookie_secret": login.cookie_secret,
+                "sign_sessions": True,
+                "secret_key": login.session_key,
+            }
         self._tornado = BokehTornado(
             build_applications(pages),
             extra_websocket_origins=bound.origins(allow_origins),
@@ -224,9 +234,10 @@ class _Web:
             use_index=False,
             prefix=prefix,
             websocket_max_message_size_bytes=_LARGEST_MESSAGE,
+            **options,
             log_function=_log_failure,
         )
-        guard(self._tornado, Policy.of(seater.settings))
+        guard(self._tornado, Policy.of(seater.settings), login)
         self._http = HTTPServer(self._under_way.counted(self._tornado), xheaders=behind_proxy)
         self._server = BaseServer(IOLoop.current(), self._tornado, self._http)
         self._server.start()

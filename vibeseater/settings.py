@@ -43,6 +43,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         num_procs: its processes.
         prefix: the path under which a proxy serves it, such as `/events`.
         drain_timeout: seconds that requests under way get when it ends.
+        basic_auth: the file of who may sign in, JSON: names and their passwords.
+        oauth_provider: or the provider at which they sign in: `github`, `google`, `azure`, `okta`, `generic` …; what
+            else it needs is said in Panel's variables, `PANEL_OAUTH_KEY`, `PANEL_OAUTH_SECRET` ….
+        cookie_secret: signs who is signed in; None: made anew by each server, so that logins end with it.
+        login_days: days until one has to sign in again.
+        metrics_token: lets read `/metrics`, as `Authorization: Bearer <token>`; None: this machine may read it.
         frame_ancestors: origins whose pages may show its pages in a frame (a JupyterLab's, say), such as
             `https://lab.example.org`; in the environment, apart by commas.
         max_sessions: pages that may be open in one of its processes; 0 for any number.
@@ -65,6 +71,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     num_procs: int = 1
     prefix: str = ""
     drain_timeout: float = 5.0
+    basic_auth: Path | None = None
+    oauth_provider: str | None = None
+    cookie_secret: str | None = None
+    login_days: float = 1.0
+    metrics_token: str | None = None
     frame_ancestors: tuple[str, ...] = ()
     max_sessions: int = 1000
     opens_per_minute: float = 600
@@ -93,9 +104,12 @@ _LEAST: dict[str, float] = {
     "num_procs": 1,
     "drain_timeout": 0,
     "max_sessions": 0,
+    "login_days": 0.01,
     "opens_per_minute": 0,
 }
 _MOST: dict[str, float] = {"port": 65535, "num_procs": 64}
+_PATHS = ("home", "basic_auth")
+_SECRETS = ("cookie_secret", "metrics_token")
 _LISTS = ("allow_origins", "frame_ancestors")
 _ORIGIN = re.compile(r"(https?://)?[A-Za-z0-9.*_-]+(:[0-9*]+)?")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
@@ -135,6 +149,8 @@ def show_settings(environ: Mapping[str, str] | None = None) -> list[Shown]:
         value = getattr(settings, name)
         if name in _SCHEMES:
             text = "embedded" if value is None else without_secrets(value)
+        elif name in _SECRETS:
+            text = "" if value is None else "***"
         else:
             text = ", ".join(value) if isinstance(value, tuple) else "" if value is None else str(value)
         shown.append(Shown(name=name, value=text, where=values[name][1] if name in values else "default"))
@@ -177,7 +193,7 @@ def _checked(values: Mapping[str, tuple[Any, str]]) -> Settings:
     fields = {field.name: field for field in msgspec.structs.fields(Settings)}
     made: dict[str, Any] = {}
     for name, (value, where) in values.items():
-        shown = without_secrets(value) if name in _SCHEMES else value
+        shown = without_secrets(value) if name in _SCHEMES else "***" if name in _SECRETS else value
         if name in _LISTS and isinstance(value, str):
             value = [part.strip() for part in value.split(",") if part.strip()]
         if isinstance(value, str) and fields[name].type is bool:
@@ -185,7 +201,7 @@ def _checked(values: Mapping[str, tuple[Any, str]]) -> Settings:
         try:
             made[name] = (
                 Path(value).expanduser().absolute()
-                if name == "home"
+                if name in _PATHS
                 else msgspec.convert(value, fields[name].type, strict=False)
             )
         except (msgspec.ValidationError, TypeError) as error:

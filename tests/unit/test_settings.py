@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vibeseater.errors import SettingsError
-from vibeseater.settings import Settings, load_settings, without_secrets
+from vibeseater.settings import Settings, load_settings, show_settings, without_secrets
 
 
 def load(tmp_path: Path, toml: str = "", **environ: str) -> Settings:
@@ -135,3 +135,9 @@ def test_passwords_are_never_repeated(tmp_path: Path) -> None:
         with pytest.raises(SettingsError) as caught:
             load(tmp_path, VIBESEATER_DATABASE_URL=url)
         assert "s3cret" not in str(caught.value)
+    environ = {
+        "VIBESEATER_HOME": str(tmp_path),
+        "VIBESEATER_COOKIE_SECRET": "s3cret",
+        "VIBESEATER_METRICS_TOKEN": "s3cret",
+    }
+    assert "s3cret" not in str(show_settings(environ))

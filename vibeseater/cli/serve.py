@@ -37,6 +37,8 @@ class Port(click.IntRange):
 @click.option("--port", type=Port(), default=None, metavar="N", help="0 or auto: any free one. [5006]")
 @click.option("--address", default=None, help="Where to listen; 0.0.0.0 for all networks. [localhost]")
 @click.option("--allow-origin", "origins", multiple=True, metavar="HOST[:PORT]", help="Another name of this server.")
+@click.option("--basic-auth", default=None, metavar="FILE", help="Who may sign in, JSON: names and passwords.")
+@click.option("--oauth-provider", default=None, metavar="NAME", help="Sign in there: github, google, azure, generic …")
 @click.option("--frame-ancestor", "ancestors", multiple=True, metavar="ORIGIN", help="May show it in a frame.")
 @click.option("--prefix", default=None, metavar="/PATH", help="The path under which a proxy serves it, kept by it.")
 @click.option("--behind-proxy", is_flag=True, help="Believe X-Forwarded-For and X-Forwarded-Proto.")
@@ -47,6 +49,8 @@ def serve(
     port: int | None,
     address: str | None,
     origins: Sequence[str],
+    basic_auth: str | None,
+    oauth_provider: str | None,
     ancestors: Sequence[str],
     prefix: str | None,
     behind_proxy: bool,
@@ -59,10 +63,12 @@ def serve(
     Each option but --no-browser, --reuse-port and --behind-proxy is also a variable (VIBESEATER_PORT, …) and a key of
     vibeseater.toml; options come first, then variables, then the file. SIGTERM ends it in good order.
 
-    There is no login: whoever reaches the address sees all streams and may start and stop them.
+    Without --basic-auth or --oauth-provider there is no login: whoever reaches the address sees all streams and may
+    start and stop them. Whoever is signed in may, too.
     """
     for name, value in (
         ("PORT", port), ("ADDRESS", address), ("NUM_PROCS", num_procs), ("PREFIX", prefix),
+        ("BASIC_AUTH", basic_auth), ("OAUTH_PROVIDER", oauth_provider),
         ("ALLOW_ORIGINS", ",".join(origins) or None), ("FRAME_ANCESTORS", ",".join(ancestors) or None),
     ):  # fmt: skip
         if value is not None:

@@ -1,0 +1,127 @@
+"""Who is signed in: Panel's own basic authentication and OAuth, with cookies that are kept closer. It knows no pages.
+
+Panel asks for the password, speaks with the provider and signs the cookie; this names what they use, and reads the
+cookie again for what Panel's handlers don't serve.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+from pathlib import Path
+from typing import Any
+
+from bokeh.util.token import get_token_payload
+from panel import config
+from panel.auth import AUTH_PROVIDERS, BasicAuthProvider, OAuthProvider
+from tornado.httputil import HTTPServerRequest
+from tornado.web import decode_signed_value
+
+from vibeseater.errors import SettingsError
+from vibeseater.settings import Settings
+
+__all__ = ["Login", "login_of"]
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+# Made before a server forks, so that all its processes read each other's cookies. It ends with the server, and so do
+# the logins, unless the settings name one.
+_SECRET = secrets.token_urlsafe(32)
+
+
+class Login:
+    """What a server needs to know who asks.
+
+    Attributes:
+        provider: what Bokeh's application takes as `auth_provider`.
+        cookie_secret: signs the cookies.
+        session_key: signs the pages' sessions, so that nobody makes up one.
+    """
+
+    def __init__(self, provider: Any, cookie_secret: str, days: float) -> None:
+        self.provider, self.cookie_secret, self._days = provider, cookie_secret, days
+        self.session_key = hashlib.sha256(b"vibeseater sessions" + cookie_secret.encode()).hexdigest().encode()
+
+    def user(self, request: HTTPServerRequest) -> str | None:
+        """Who sent a request; None where nobody is signed in, or no more."""
+        cookie = request.cookies.get("user")
+        return None if cookie is None else self._read(cookie.value)
+
+    def owns(self, request: HTTPServerRequest, token: str) -> bool:
+        """Whether a page's token was made for the user who sent the request."""
+        try:
+            cookies = get_token_payload(token).get("cookies") or {}
+            user = self._read(cookies["user"])
+        except Exception:  # whatever Bokeh's reader raises: it is no token
+            return False
+        return user is not None and user == self.user(request)
+
+    def _read(self, value: Any) -> str | None:
+        read = decode_signed_value(self.cookie_secret, "user", value, max_age_days=self._days)
+        return None if read is None else read.decode("utf-8", "replace")
+
+
+def login_of(settings: Settings) -> Login | None:
+    """What the settings ask for; None where nobody has to sign in. Panel's own settings are set, for this process.
+
+    Raises:
+        SettingsError: they don't fit together, or the file of passwords can't be read.
+    """
+    if settings.basic_auth is None and settings.oauth_provider is None:
+        return None
+    if settings.basic_auth is not None and settings.oauth_provider is not None:
+        raise SettingsError("basic_auth and oauth_provider are both set. Keep one of them.")
+    secret = settings.cookie_secret or _SECRET
+    config.cookie_secret, config.oauth_expiry = secret, settings.login_days
+    templates = {
+        "login_template": str(_TEMPLATES / "login.html"),
+        "error_template": str(_TEMPLATES / "login_error.html"),
+    }
+    if settings.basic_auth is not None:
+        passwords = _passwords(settings.basic_auth)
+        return Login(_kept_closer(BasicAuthProvider, passwords)(**templates), secret, settings.login_days)
+    if settings.oauth_provider not in AUTH_PROVIDERS:
+        raise SettingsError(
+            f"oauth_provider = {settings.oauth_provider!r}: not known to Panel. Give github, google, azure, okta, "
+            "auth0, gitlab, bitbucket or generic."
+        )
+    config.oauth_provider = settings.oauth_provider
+    if not (config.oauth_key and config.oauth_secret):
+        raise SettingsError("An OAuth provider needs PANEL_OAUTH_KEY and PANEL_OAUTH_SECRET. Set both.")
+    return Login(_kept_closer(OAuthProvider, {})(**templates), secret, settings.login_days)
+
+
+def _passwords(path: Path) -> dict[str, str]:
+    try:
+        read = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"basic_auth = {str(path)!r}: can't be read ({type(error).__name__}). Mend it.") from None
+    if not isinstance(read, dict) or not read or not all(isinstance(one, str) and one for one in read.values()):
+        raise SettingsError(f'basic_auth = {str(path)!r}: not names and passwords. Write {{"name": "password"}}.')
+    return read
+
+
+def _kept_closer(base: Any, passwords: dict[str, str]) -> Any:
+    """Panel's provider, whose login handler's cookies go nowhere but here, and which compares in constant time."""
+
+    class _Provider(base):  # type: ignore[misc]
+        @property
+        def login_handler(self) -> Any:
+            handler = super().login_handler
+
+            class _Handler(handler):  # type: ignore[misc, valid-type]
+                def set_cookie(self, name: str, value: Any, *arguments: Any, **options: Any) -> None:
+                    options["samesite"], options["httponly"] = "Lax", True
+                    options["secure"] = self.request.protocol == "https"
+                    super().set_cookie(name, value, *arguments, **options)
+
+                def _validate(self, username: str, password: str) -> bool:
+                    known = passwords.get(username, "")
+                    same = hmac.compare_digest(known.encode(), password.encode("utf-8", "surrogatepass"))
+                    return same and bool(known)
+
+            return _Handler
+
+    return _Provider
