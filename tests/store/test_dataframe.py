@@ -32,6 +32,7 @@ async def test_dtypes_are_fixed_also_when_empty(seater: VibeSeater) -> None:
         assert {column: str(dtype) for column, dtype in frame.dtypes.items()} == COLUMNS
         assert list(frame.columns) == list(COLUMNS)
         assert list(frame.index) == list(range(rows))
+        assert frame["event_type"].cat.categories.dtype == full["event_type"].cat.categories.dtype
     assert pd.concat([empty, full]).dtypes["occurred_at"] == full.dtypes["occurred_at"]
 
 

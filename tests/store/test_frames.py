@@ -7,6 +7,7 @@ import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -203,6 +204,25 @@ async def test_any_frame_becomes_events(seater: VibeSeater, stream: Stream, sour
     assert (await seater.events.list_events(stream, limit=1))[0].content == {"mag": 5.5}
 
 
+async def test_columns_are_named_by_anything(seater: VibeSeater, stream: Stream) -> None:
+    """By numbers too, and cells may hold arrays, as pandas reads lists from Parquet: nothing is left out silently."""
+    frame = pd.DataFrame({0: [np.array([1, 2])], "deep": [{"lists": np.array([np.array([0.5])], dtype=object)}]})
+    assert await seater.events.from_dataframe(stream, frame, event_type="x") == 1
+    assert await seater.events.from_dataframe(stream, frame, event_type="x", content=[0]) == 1  # type: ignore[list-item]
+    first, second = await seater.events.list_events(stream, order="oldest")
+    assert first.content == {"0": [1, 2], "deep": {"lists": [[0.5]]}}
+    assert second.content == {"0": [1, 2]}
+
+
+async def test_numbers_too_large_for_a_column_stay_what_they_are(seater: VibeSeater, stream: Stream) -> None:
+    """One event with an integer that no dtype holds neither breaks a frame nor is rounded."""
+    contents: list[dict[str, Any]] = [{"a": 10**400, "b": 2**53 + 1, "c": 2**64}, {"a": 0.5, "b": 0.5, "c": 1}]
+    await seater.events.create_events_batch(item(stream, content=content) for content in contents)
+    frame = await seater.events.to_dataframe(stream, flatten=True)
+    for name in "abc":
+        assert frame[f"content.{name}"].tolist() == [content[name] for content in contents]
+
+
 async def test_each_row_may_have_a_source_of_its_own(seater: VibeSeater, stream: Stream, source: Source) -> None:
     """That of its value in a column; a value without a source is told with its row, and nothing is stored."""
     other = await seater.sources.create_source(stream, name="Other")
@@ -232,6 +252,9 @@ async def test_each_row_may_have_a_source_of_its_own(seater: VibeSeater, stream:
         (pd.DataFrame({"event_type": ["x"], "content": ["{"]}), {}, r"^frame\.row\[0\]\.content="),
         (pd.DataFrame({"event_type": ["x", ""], "a": [1, 2]}), {}, r"^frame\.row\[1\]\.event_type="),
         (pd.DataFrame({"a": [1], "a.b": [2]}), {"event_type": "x"}, "contradicts"),
+        (pd.DataFrame([[1, 2]], columns=["a", "a"]), {"event_type": "x"}, r"^frame\.columns='a'"),
+        (pd.DataFrame([[1]], columns=pd.MultiIndex.from_tuples([("a", "b")])), {"event_type": "x"}, "several levels"),
+        (pd.DataFrame({"a": [[1]]}), {"event_type": "x", "by": "a", "sources": {}}, r"^frame\.row\[0\]\.a="),
     ],
 )
 async def test_what_does_not_fit_is_told(

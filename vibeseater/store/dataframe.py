@@ -58,7 +58,7 @@ def to_frame(stream_id: UUID, pages: Sequence[Columns]) -> pd.DataFrame:
         "source_seq": pd.arrays.IntegerArray(of_source, of_source == 0),
         "stream_id": pd.array([str(stream_id)], dtype="string").take(np.zeros(len(positions), dtype=np.intp)),
         "source_id": pd.array(joined("source_id"), dtype="string"),
-        "event_type": pd.Categorical(joined("event_type")),
+        "event_type": pd.Categorical(joined("event_type") or pd.Index([], dtype=str)),
         "occurred_at": moments("occurred_at"),
         "inserted_at": moments("inserted_at"),
         "external_id": pd.array(joined("external_id"), dtype="string"),

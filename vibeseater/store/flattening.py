@@ -19,8 +19,8 @@ DEEPEST = 20
 def flattened(contents: Iterable[Mapping[str, Any]], prefix: str, only: Collection[str] | None = None) -> pd.DataFrame:
     """One column a value of JSON objects, named by its path with dots, in the order of their first coming.
 
-    Numbers, booleans and text get pandas' nullable dtypes; lists, and columns of mixed values, stay objects. What an
-    object lacks is NA.
+    Numbers, booleans and text get pandas' nullable dtypes; lists, columns of mixed values, and integers that the dtype
+    could not hold exactly, stay objects. What an object lacks is NA.
 
     Args:
         only: paths to keep (without the prefix), in that order; None keeps all.
@@ -49,13 +49,18 @@ def _column(values: list[Any]) -> pd.Series[Any]:
     dtype: str | type = object
     if kinds == {bool}:
         dtype = "boolean"
-    elif kinds == {int} and all(value is None or -(2**63) <= value < 2**63 for value in values):
-        dtype = "Int64"
-    elif kinds <= {int, float} and kinds:
+    elif kinds == {int}:
+        dtype = "Int64" if all(value is None or -(2**63) <= value < 2**63 for value in values) else object
+    elif kinds == {float} or (kinds == {int, float} and all(map(_is_a_float, values))):
         dtype = "Float64"
     elif kinds == {str}:
         dtype = "string"
     return pd.Series(values, dtype=dtype)
+
+
+def _is_a_float(value: Any) -> bool:
+    """Whether a number is the same as a float; of integers, those up to 2^53 are for certain."""
+    return not isinstance(value, int) or -(2**53) <= value <= 2**53
 
 
 def nested(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -22,15 +22,22 @@ _FIELDS = ("event_type", "occurred_at", "external_id", "metadata")
 
 
 def check_frame(frame: object) -> None:
-    """See that it is a DataFrame.
+    """See that it is a DataFrame whose columns can be told apart by their names, as JSON's keys are.
 
     Raises:
-        InputError: it is none.
+        InputError: it is none, or two columns would be one key.
     """
     import pandas as pd
 
     if not isinstance(frame, pd.DataFrame):
         raise InputError("frame", frame, f"not a DataFrame but {type(frame).__name__}", "Give a pandas.DataFrame")
+    if isinstance(frame.columns, pd.MultiIndex):
+        cure = "Make one of them: frame.columns = ['.'.join(map(str, names)) for names in frame.columns]"
+        raise InputError("frame.columns", list(frame.columns)[:3], "of several levels", cure)
+    names = [str(name) for name in frame.columns]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError("frame.columns", twice, "there more than once", "Rename one of the two")
 
 
 def rows_of(frame: pd.DataFrame, *, event_type: str | None, content: Sequence[str] | None) -> list[dict[str, Any]]:
@@ -50,7 +57,7 @@ def rows_of(frame: pd.DataFrame, *, event_type: str | None, content: Sequence[st
         if whole:
             made = _object(index, "content", values.get("content"))
         else:
-            made = nested({name.removeprefix("content."): value for name, value in values.items()})
+            made = nested({str(name).removeprefix("content."): value for name, value in values.items()})
         rows.append({"event_type": event_type, **fields, "content": made})
     return rows
 
@@ -67,7 +74,7 @@ def sources_of(frame: pd.DataFrame, by: str | None, sources: Mapping[Any, Any] |
     if not isinstance(sources, Mapping):
         raise InputError("sources", sources, "not a mapping", "Give sources by the values of the column")
     ids = {value: to_id("source", source) for value, source in sources.items()}
-    found = [ids.get(value) for value in frame[by]]
+    found = [ids.get(value) if isinstance(value, Hashable) else None for value in frame[by]]
     if None in found:
         row = found.index(None)
         cure = f"Give `sources` one, or leave such rows out; it has {', '.join(map(str, ids))}"
@@ -75,7 +82,8 @@ def sources_of(frame: pd.DataFrame, by: str | None, sources: Mapping[Any, Any] |
     return [one for one in found if one is not None]
 
 
-def _content_columns(frame: pd.DataFrame, content: Sequence[str] | None) -> list[str]:
+def _content_columns(frame: pd.DataFrame, content: Sequence[str] | None) -> list[Any]:
+    """The columns that make the content, as the frame names them: by text, or by numbers, say."""
     if content is not None:
         for name in content:
             if name not in frame:
@@ -83,11 +91,11 @@ def _content_columns(frame: pd.DataFrame, content: Sequence[str] | None) -> list
         return list(content)
     if "content" in frame:
         return ["content"]
-    named = [str(name) for name in frame if str(name).startswith("content.")]
-    return named or [str(name) for name in frame if name not in COLUMNS]
+    named = [name for name in frame if str(name).startswith("content.")]
+    return named or [name for name in frame if name not in COLUMNS]
 
 
-def _records(frame: pd.DataFrame, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _records(frame: pd.DataFrame, names: Sequence[Any]) -> Iterator[dict[Any, Any]]:
     """The rows as dicts of Python's own values; what is NA is left out."""
     import pandas as pd
 
@@ -104,10 +112,17 @@ def _records(frame: pd.DataFrame, names: Sequence[str]) -> Iterator[dict[str, An
 
 
 def _plain(value: Any) -> Any:
+    import numpy as np
     import pandas as pd
 
-    if isinstance(value, dict | list | tuple | str | bytes):
+    if isinstance(value, str | bytes):
         return value
+    if isinstance(value, np.ndarray) and value.dtype.kind not in "mM":  # what pandas makes of a list in Parquet
+        return [_plain(one) for one in value.tolist()]
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
     if pd.api.types.is_scalar(value) and pd.isna(value):
         return None
     return value.item() if hasattr(value, "item") and getattr(value, "ndim", 0) == 0 else value
