@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 
 from vibeseater.errors import ArchiveError, InputError, PurgedError
+from vibeseater.inputs import check_position
 from vibeseater.models import Record, Stream
 from vibeseater.store.columns import Columns
 from vibeseater.store.dataframe import to_frame
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Pin", "Pins"]
 
-_TEXT = re.compile(r"pin:([0-9a-f-]{36})@(\d+)-(\d+)/(\d+)#([0-9a-f]{64})")
+_TEXT = re.compile(r"pin:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})@(\d+)-(\d+)/(\d+)#([0-9a-f]{64})")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[dict[str, Any]]).decode
 
@@ -76,11 +77,12 @@ class Pins:
 
         Raises:
             NotFoundError: there is no such stream.
-            InputError: `upto` lies beyond the last event, or before `after`.
+            InputError: one of the two is no position, or `upto` lies beyond the last event, or before `after`.
         """
         found = await self._streams.get_stream(stream)
-        last = found.stream_seq if upto is None else upto
-        if not 0 <= after <= last <= found.stream_seq:
+        after = check_position("after", after)
+        last = found.stream_seq if upto is None else check_position("upto", upto)
+        if not after <= last <= found.stream_seq:
             raise InputError("upto", last, "no such positions", f"Give 0 <= after <= upto <= {found.stream_seq}")
         digest, events = hashlib.sha256(), 0
         async with aclosing(self._pages(found.id, after, last)) as pages:

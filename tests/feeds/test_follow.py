@@ -82,11 +82,14 @@ async def test_a_pin_reads_the_same_tomorrow(
     assert (await seater.pin(stream, 5, 20)).digest == pin.digest
     assert (await seater.pin(stream, 5, 19)).digest != pin.digest
     assert "<table>" in pin._repr_html_()
-    for wrong in ("pin:", "stream:x", 5):
+    for wrong in ("pin:", "stream:x", 5, f"pin:{'-' * 36}@0-1/1#{'0' * 64}"):
         with pytest.raises(InputError, match=r"^pin="):
             await seater.read_pin(wrong)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match=r"^upto="):
-        await seater.pin(stream, 5, 22)
+    for upto in (22, 4, "22"):
+        with pytest.raises(InputError, match=r"^upto="):
+            await seater.pin(stream, 5, upto)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"^after="):
+        await seater.pin(stream, "5")  # type: ignore[arg-type]
 
 
 async def test_a_pin_says_what_is_gone(seater: VibeSeater, stream: Stream, tmp_path: Path) -> None:
