@@ -224,6 +224,8 @@ class VibeSeater:
         if not several:
             raise InputError("what", what, "nothing to play", "Name at least one stream or source")
         topics = [to_topic(one) for one in several]
+        if along is not None and not isinstance(along, ReplayFeed):
+            raise InputError("along", along, "not a replay", "Give a feed that seater.replay made")
         if live not in (False, True, "later"):
             raise InputError("live", live, "unknown", 'Give True, False or "later"')
         if live and ((end is not None and live != "later") or len(topics) > 1):

@@ -6,13 +6,14 @@ import asyncio
 import math
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.engine import item, positions, take
 from vibeseater import VibeSeater
-from vibeseater.errors import InputError
+from vibeseater.errors import ClosedError, InputError, WrongLoopError
 from vibeseater.feeds import replay
 from vibeseater.feeds.replay import ReplayFeed
 from vibeseater.models import Event, Source, Stream
@@ -267,3 +268,67 @@ async def test_in_step_up_to_live(seater: VibeSeater, stream: Stream, told: list
         new = await seater.events.create_event(**item(other))
         assert await waiting == new
         assert not second.past
+
+
+@pytest.mark.parametrize("speed", [1.0, INF])
+async def test_what_was_due_stands_still_too(seater: VibeSeater, stream: Stream, source: Source, speed: float) -> None:
+    """A pause between two events of one batch holds the second one; the clock does not stand ahead of what was seen."""
+    made = [item(stream, number, source_id=source, occurred_at=at(number // 5 * 3600)) for number in range(10)]
+    told = list(await seater.events.create_events_batch(made))
+    async with seater.replay([stream, source], speed=speed) as feed:
+        assert await anext(feed) == told[0]
+        feed.pause()
+        waiting = asyncio.create_task(anext(feed))
+        await asyncio.wait([waiting], timeout=0.1)
+        assert not waiting.done()
+        assert feed.clock < at(60)
+        feed.step(2)
+        assert [await waiting, await anext(feed)] == told[1:3]
+        assert feed.clock == at(0)
+        feed.speed = INF
+        feed.play()
+        assert await anext(feed) == told[3]
+        feed.speed = 1.0  # the next one is an hour away, and the one after that is not due before
+        assert await anext(feed) == told[4]
+        assert feed.clock < at(60)
+        waiting = asyncio.create_task(anext(feed))
+        await asyncio.wait([waiting], timeout=0.1)
+        assert not waiting.done()
+        feed.speed = INF
+        assert [await waiting, *await everything(feed)] == told[5:]
+        assert feed.stats.delivered == 10
+
+
+async def test_a_pause_holds_live_events_too(seater: VibeSeater, stream: Stream) -> None:
+    """Those that the live feed has brought already."""
+    async with seater.replay(stream, speed=INF, live=True) as feed:
+        told = list(await seater.events.create_events_batch([item(stream, number) for number in range(3)]))
+        assert await anext(feed) == told[0]
+        feed.pause()
+        waiting = asyncio.create_task(anext(feed))
+        await asyncio.wait([waiting], timeout=0.1)
+        assert not waiting.done()
+        feed.play()
+        assert [await waiting, await anext(feed)] == told[1:]
+
+
+async def test_it_is_told_in_its_own_loop(seater: VibeSeater, stream: Stream, told: list[Event]) -> None:
+    """From a thread nobody could be woken: the error says how to hand the call over. Before it began, it may be set."""
+    feed = seater.replay(stream, speed=INF)
+    with pytest.raises(ClosedError, match="not started"):
+        feed.seek(at(1))
+    await asyncio.to_thread(setattr, feed, "speed", 600.0)
+    with pytest.raises(InputError, match="along"):
+        seater.replay(stream, along=stream)  # type: ignore[arg-type]
+    async with feed:
+        assert repr(feed) == f"<ReplayFeed stream:{stream.id}: playing, position 0>"
+        for told_to in (
+            feed.pause,
+            feed.play,
+            feed.step,
+            partial(feed.seek, at(1)),
+            partial(setattr, feed, "speed", 2.0),
+        ):
+            with pytest.raises(WrongLoopError, match="call_soon_threadsafe"):
+                await asyncio.to_thread(told_to)
+        assert (feed.state, feed.speed) == ("playing", 600.0)

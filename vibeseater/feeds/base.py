@@ -128,6 +128,9 @@ class Feed(ABC):
     ) -> None:
         await self.aclose()
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.topic}: {self.state}, position {self.position}>"
+
     def _repr_html_(self) -> str:
         return html.card(
             type(self).__name__,

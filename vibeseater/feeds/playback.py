@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import math
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Protocol
 from weakref import WeakSet
 
-from vibeseater.errors import InputError
+from vibeseater.errors import InputError, WrongLoopError
 
 __all__ = ["BEGINNING", "FASTEST", "SLOWEST", "Playback", "Player", "check_speed"]
 
@@ -46,13 +47,14 @@ class Playback:
         # It stood at `_moment` when the loop's clock stood at `_set_at`.
         self._moment = BEGINNING
         self._set_at = 0.0
+        self._loop: asyncio.AbstractEventLoop | None = None  # in which it was begun
 
     @property
     def now(self) -> datetime:
         """The moment of the past that is being played (UTC)."""
         if not self.playing or not self.begun or math.isinf(self.speed):
             return self._moment
-        passed = (asyncio.get_running_loop().time() - self._set_at) * self.speed
+        passed = (monotonic() - self._set_at) * self.speed
         return min(self._moment + timedelta(seconds=passed), max(self.end_time, self._moment))
 
     def follow(self, player: Player, start: datetime, end: datetime) -> datetime:
@@ -62,7 +64,7 @@ class Playback:
             self.start_time, self.end_time = min(self.start_time, start), max(self.end_time, end)
             return self.now
         self.start_time, self.end_time = start, end
-        self.begun = True
+        self.begun, self._loop = True, asyncio.get_running_loop()
         self.set(start)
         return start
 
@@ -80,10 +82,11 @@ class Playback:
 
     def set(self, moment: datetime) -> None:
         """Stand at a moment, and go on from there."""
-        self._moment, self._set_at = moment, asyncio.get_running_loop().time()
+        self._moment, self._set_at = moment, monotonic()
 
     def play(self) -> None:
         """Go on after `pause`."""
+        self._check_loop()
         if not self.playing:
             self.playing = True
             if self.begun:
@@ -92,6 +95,7 @@ class Playback:
 
     def pause(self) -> None:
         """Stand still."""
+        self._check_loop()
         if self.playing:
             if self.begun:
                 self.set(self.now)
@@ -100,6 +104,7 @@ class Playback:
 
     def change_speed(self, speed: float, moment: datetime) -> None:
         """Another speed, from a moment on."""
+        self._check_loop()
         speed = check_speed(speed)
         self.set(moment)
         self.speed = speed
@@ -107,12 +112,29 @@ class Playback:
 
     def seek(self, moment: datetime) -> None:
         """Go on from another moment; it plays or stands as before."""
+        self._check_loop()
         self.set(moment)
         self._tell(moment)
 
     def seconds_until(self, moment: datetime) -> float:
         """Seconds until the clock gets there."""
         return (moment - self.now).total_seconds() / self.speed
+
+    def _check_loop(self) -> None:
+        """Those who wait for it can be woken from their own loop alone.
+
+        Raises:
+            WrongLoopError: it is told from a thread, or from another loop.
+        """
+        try:
+            here = asyncio.get_running_loop()
+        except RuntimeError:
+            here = None
+        if self._loop is not None and here is not self._loop:
+            raise WrongLoopError(
+                "This replay plays in another event loop, or another thread. Hand the call over: "
+                "`loop.call_soon_threadsafe(feed.pause)`, with the loop in which it was entered."
+            )
 
     def _tell(self, moment: datetime | None) -> None:
         for player in [*self._players, *self._watchers]:

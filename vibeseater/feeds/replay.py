@@ -75,6 +75,7 @@ class ReplayFeed(Feed):
         self._steps = 0
         self._generation = 0  # raised by each move, so that whoever waited starts over
         self._wake = asyncio.Event()
+        self._unpaced = False  # whether what was handed over last was taken as fast as possible
         self._same_moment: set[UUID] = set()  # played already, of those that happened at the last one's moment
         self._last_moment = BEGINNING
         self.start_time = self.end_time = BEGINNING
@@ -137,6 +138,8 @@ class ReplayFeed(Feed):
     @speed.setter
     def speed(self, value: float) -> None:
         endless = math.isinf(self.speed)  # then the clock stands where the next event is
+        if endless:
+            self._give_back()
         self.playback.change_speed(value, self.clock if endless else self.playback.now)
 
     @property
@@ -220,6 +223,8 @@ class ReplayFeed(Feed):
     def seek(self, moment: datetime | str) -> None:
         """Go on from another moment of the window, forward or back; it plays or stands as before."""
         target = check_time("moment", moment)
+        if not self.playback.begun:
+            raise ClosedError("This replay was not started. Enter it first: `async with seater.replay(…) as feed:`")
         first, last = self.playback.start_time, self.playback.end_time
         if not first <= target <= last:
             window = f"{first.isoformat()} to {last.isoformat()}"
@@ -285,7 +290,21 @@ class ReplayFeed(Feed):
             if self._state == "ended":
                 self._state = "playing"
             self._begin_at(moment)
+        elif moment is None:
+            self._give_back()
         self._wake.set()
+
+    def _give_back(self) -> None:
+        """Take back what was due and not handed over yet: whether it is due still is for the clock to say anew."""
+        rest = self._current[self._index :]
+        if not rest or self._live is not None:
+            return
+        last = self._current[self._index - 1]
+        self._let_go()
+        next(window for window in self._windows if window.topic == self.topic).give_back(rest, last)
+        self._same_moment.difference_update(event.id for event in rest)
+        if self._unpaced:
+            self.playback.set(last.occurred_at)
 
     async def aclose(self) -> None:
         """End: a consumer that waits is woken, and its iteration ends."""
@@ -309,6 +328,13 @@ class ReplayFeed(Feed):
         for window in self._windows:
             window.begin_at(max(moment, self.start_time), self.end_time)
         self._wake.set()
+
+    async def __anext__(self) -> Event:
+        # A live feed takes nothing back: what it has brought already waits here for a pause to end.
+        while self._live is not None and self._index < len(self._current) and self.state == "paused":
+            self._wake.clear()
+            await self._wake.wait()
+        return await super().__anext__()
 
     async def _next(self) -> Sequence[Event] | None:
         self._check_started()
@@ -378,7 +404,7 @@ class ReplayFeed(Feed):
 
     def _take_due(self) -> list[Event]:
         """What is due, as long as all topics have something at hand: what comes next of each must be known."""
-        endless = math.isinf(self.speed)
+        endless = self._unpaced = math.isinf(self.speed)
         now = self.playback.now
         due: list[Event] = []
         while (head := self._head()) is not None and (endless or head.ahead[0].occurred_at <= now):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from vibeseater.feeds.playback import BEGINNING
@@ -56,6 +56,12 @@ class TopicWindow:
         self.position = self.position_of(event)
         self._played = (event.occurred_at, self.position)
         return event
+
+    def give_back(self, events: Sequence[Event], last: Event) -> None:
+        """Have taken `last` as the last one, and none of those that came behind it."""
+        self.ahead.extendleft(reversed(events))
+        self.position = self.position_of(last)
+        self._played = (last.occurred_at, self.position)
 
     def go_on(self, end: datetime) -> None:
         """Go on behind what was played, up to another end."""
