@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -139,6 +141,32 @@ async def test_a_broken_file_stops_a_purge(
         await seater.archive.purge(stream, keep=0)
     file.write_bytes(whole)
     assert (await seater.archive.purge(stream, keep=0, dry_run=False)).events == 100
+
+
+async def test_what_is_broken_is_never_read_as_something_else(
+    seater: VibeSeater, stream: Stream, stored: list[Event], folder: Path
+) -> None:
+    """A flipped bit among the values, where zstd itself notices nothing, half a file, or another one: all are told."""
+    await seater.archive.write(stream, folder)
+    await seater.archive.purge(stream, keep=0, dry_run=False)
+    file = sorted(folder.rglob("*.parquet"))[2]
+    whole = file.read_bytes()
+    chunks = [pq.read_metadata(file).row_group(0).column(NAMES.index(name)) for name in ("content", "occurred_at")]
+    ends = [chunk.data_page_offset + chunk.total_compressed_size - 1 for chunk in chunks]
+    other = pa.BufferOutputStream()
+    pq.write_table(pa.table({"a": [1]}), other)
+    flipped = [whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :] for at in ends]
+    for broken in (*flipped, whole[: len(whole) // 2], b"", other.getvalue().to_pybytes()):
+        file.write_bytes(broken)
+        seater.archive.reader.forget()
+        with pytest.raises(ArchiveError, match=rf"{file.name}: broken"):
+            await seater.events.to_dataframe(stream)
+        with pytest.raises(ArchiveError, match=rf"{file.name}: broken"):
+            async with seater.replay(stream, speed=math.inf) as feed:
+                assert [event async for event in feed] == []
+    file.write_bytes(whole)
+    seater.archive.reader.forget()
+    assert await seater.events.list_events(stream, order="oldest", limit=1000) == stored
 
 
 async def test_an_archive_that_is_gone_is_told(

@@ -88,20 +88,14 @@ class Groups:
         return found
 
     def _read(self, segment: Segment, work: Callable[[Any], T]) -> T:
-        import pyarrow as pa
-
         place = self._place(segment.url)
         # Its final name comes right after it was noted: between the two it has the other one.
         for path in (segment.path, segment.path + PART, segment.path):
             try:
                 with place.opened(path) as file:
-                    return work(file)
+                    return _understood(segment, file, work)
             except FileNotFoundError:
                 continue
-            except pa.ArrowException as error:
-                raise ArchiveError(
-                    f"{segment.url}/{segment.path}: broken ({in_a_line(error)}). Restore it from a copy."
-                ) from error
         raise missing(segment)
 
     def _place(self, url: str) -> Place:
@@ -132,6 +126,24 @@ def read_whole(place: Place, segment: Segment) -> bytes:
     raise missing(segment)
 
 
+def _understood(segment: Segment, file: Any, work: Callable[[Any], T]) -> T:
+    """What is made of a file that was opened.
+
+    Raises:
+        ArchiveError: it is broken, or another one: whatever pyarrow, or who looks for a column, says of that.
+    """
+    import pyarrow as pa
+
+    try:
+        return work(file)
+    except (pa.ArrowException, OSError, LookupError, AttributeError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk or the network says so; pyarrow names no number
+        raise ArchiveError(
+            f"{segment.url}/{segment.path}: broken ({in_a_line(error)}). Restore it from a copy."
+        ) from error
+
+
 def _footer(file: Any) -> tuple[Any, list[Bounds]]:
     import pyarrow.parquet as pq
 
@@ -150,10 +162,11 @@ def _footer(file: Any) -> tuple[Any, list[Bounds]]:
 def _group(file: Any, metadata: Any, index: int) -> pa.Table:
     import pyarrow.parquet as pq
 
-    return pq.ParquetFile(file, metadata=metadata).read_row_group(index).replace_schema_metadata(None)
+    whole = pq.ParquetFile(file, metadata=metadata, page_checksum_verification=True)
+    return whole.read_row_group(index).replace_schema_metadata(None)
 
 
 def _columns(file: Any, names: Sequence[str]) -> pa.Table:
     import pyarrow.parquet as pq
 
-    return pq.ParquetFile(file).read(columns=list(names))
+    return pq.ParquetFile(file, page_checksum_verification=True).read(columns=list(names))

@@ -97,6 +97,7 @@ def encode(table: pa.Table, about: Mapping[str, str]) -> bytes:
         compression="zstd",
         use_dictionary=["stream_id", "source_id", "event_type"],
         write_statistics=True,
+        write_page_checksum=True,  # zstd's frames have none: a flipped bit would read back as another text
     )
     return bytes(sink.getvalue())
 
@@ -110,7 +111,7 @@ def decode(data: bytes) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    return pq.read_table(pa.BufferReader(data)).replace_schema_metadata(None)
+    return pq.read_table(pa.BufferReader(data), page_checksum_verification=True).replace_schema_metadata(None)
 
 
 def digest(data: bytes) -> str:

@@ -186,7 +186,11 @@ def _parquet(file: str) -> Iterator[Any]:
 
     try:
         source: Any = io.BytesIO(sys.stdin.buffer.read()) if file == "-" else file
-        with pq.ParquetFile(source) as found:
+        with pq.ParquetFile(source, page_checksum_verification=True) as found:
             yield found
-    except pa.ArrowException as error:
-        raise InputError("file", file, f"not Parquet ({in_a_line(error)})", "Name another, or its --format") from None
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk says so; pyarrow names no number
+        raise InputError(
+            "file", file, f"not Parquet, or broken ({in_a_line(error)})", "Name another, or its --format"
+        ) from None

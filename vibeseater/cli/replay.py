@@ -58,7 +58,7 @@ def replay(
         printer = LinePrinter(seater)
         async with seater.replay(watched, first, last, speed=pace, live=live) as feed, while_read():
             if broadcast:
-                note(f"Playing to {feed.broadcast_topic}, {pace:g} times as fast. Ctrl-C ends.")
+                note(f"Playing to {feed.broadcast_topic}, {_words(pace)}. Ctrl-C ends.")
                 sent = await seater.broadcast_replay(feed)
                 if as_json:
                     json_line({"topic": feed.broadcast_topic, "events": sent})
@@ -67,7 +67,7 @@ def replay(
                 return
             if not as_json:
                 names = ", ".join(one.title for one in watched)
-                note(f"Replaying {names}, {pace:g} times as fast. Ctrl-C ends.")
+                note(f"Replaying {names}, {_words(pace)}. Ctrl-C ends.")
             async for events in feed.batches():
                 for event in await let_through(seater, *_of(wanted, events)):
                     if as_json:
@@ -84,6 +84,10 @@ def _of(
     """A batch, which is of one stream, with that stream and its filter."""
     stream, chosen = wanted[events[0].stream_id]
     return stream, events, chosen
+
+
+def _words(pace: float) -> str:
+    return "as fast as possible" if math.isinf(pace) else f"{pace:g} times as fast"
 
 
 def _speed(text: str) -> float:

@@ -136,7 +136,7 @@ class _Parquet:
         from vibeseater.archive.schema import schema
 
         self._schema = schema().append(pa.field("source_name", pa.string()))
-        self._writer = pq.ParquetWriter(out, self._schema, compression="zstd")
+        self._writer = pq.ParquetWriter(out, self._schema, compression="zstd", write_page_checksum=True)
         self._held: list[dict[str, Any]] = []
 
     def write(self, event: Event, source: Source | None) -> None:
