@@ -202,6 +202,119 @@ async def test_a_rule_is_tried_switched_on_and_tells_in_the_page_and_by_the_brow
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("look", LOOKS)
+async def test_a_rule_is_changed_in_the_page(served: str, beside: VibeSeater, open_page: Open, look: str) -> None:
+    """Its fields are put into the form; what the form has no field for stays; a mistake leaves all as it was."""
+    stream, _ = await _stream(beside, f"Changes {look}")
+    source = await beside.sources.create_source(stream, name="Bench")
+    made = await beside.alerts.create_rule(
+        stream,
+        HOSTILE,
+        when="above",
+        threshold=3,
+        window="90m",
+        for_="30s",
+        source=source,
+        targets=["json://localhost"],
+    )
+    view = await _open(open_page, served, stream, look)
+    await view.page.get_by_role("button", name="Alerts").click()
+    drawer = view.page.get_by_role("dialog", name="Alerts")
+    rule = drawer.locator("[data-rule-id]")
+    await rule.get_by_role("button", name="Edit").click()
+    assert await drawer.get_by_role("textbox", name="Name").input_value() == HOSTILE
+    assert await drawer.get_by_role("textbox", name="Within").input_value() == "90m"
+    assert await drawer.get_by_role("textbox", name="For at least").input_value() == "30s"
+    await drawer.get_by_role("textbox", name="Within").fill("soon")
+    await drawer.get_by_role("button", name="Save").click()
+    await drawer.get_by_role("alert").get_by_text("window='soon'").wait_for()
+    assert await beside.alerts.get_rule(made) == made
+    await drawer.get_by_role("textbox", name="Within").fill("2h")
+    await drawer.get_by_role("textbox", name="Only of the type").fill("goal")
+    await drawer.get_by_role("button", name="Save").click()
+    await rule.get_by_text("at least 3 events within 2 h, of type goal").wait_for()
+    await drawer.get_by_role("heading", name="New rule").wait_for()
+    changed = await beside.alerts.get_rule(made)
+    assert (changed.window_seconds, changed.event_type, changed.for_seconds) == (7200, "goal", 30)
+    assert (changed.source_id, changed.targets) == (source.id, made.targets)
+    await rule.get_by_role("button", name="Edit").click()
+    await drawer.get_by_role("button", name="Cancel").click()
+    await drawer.get_by_role("button", name="Add rule").wait_for()
+    assert await view.page.evaluate("window.hacked") is None
+
+
+@pytest.mark.slow
+async def test_a_rule_is_tried_on_what_came_where_all_of_it_happened_long_ago(
+    served: str, beside: VibeSeater, open_page: Open
+) -> None:
+    """A recording that is played now: live, the time of coming counts."""
+    stream = await beside.streams.create_stream("Recording")
+    await beside.events.create_event(
+        stream_id=stream.id, event_type="quake", content={}, occurred_at=datetime(2018, 2, 4, tzinfo=UTC)
+    )
+    view = await _open(open_page, served, stream, "desktop")
+    await view.page.get_by_role("button", name="Alerts").click()
+    drawer = view.page.get_by_role("dialog", name="Alerts")
+    await drawer.get_by_role("textbox", name="Name").fill("Quakes")
+    await drawer.get_by_role("combobox", name="When").select_option("event")
+    await drawer.get_by_role("button", name="Try on the past week").click()
+    await drawer.get_by_text("Quakes: would have fired once").wait_for()
+    await drawer.get_by_text("Events that counted: 1, by when they came").wait_for()
+    await drawer.get_by_role("button", name="Close").click()
+    await view.page.get_by_role("button", name="Bookmarks").click()
+    await view.page.get_by_role("button", name="Bookmark", exact=True).click()
+    await view.page.locator("[data-bookmark-id]").get_by_text("events 1 – 1").wait_for()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("look", LOOKS)
+async def test_bookmarks_are_found_by_time(served: str, beside: VibeSeater, open_page: Open, look: str) -> None:
+    stream, _ = await _stream(beside, f"Times {look}")
+    for day in (3, 5, 7):
+        moment = datetime(2026, 3, day, 12, tzinfo=UTC)
+        await beside.bookmarks.create_bookmark(
+            stream, start=moment, end=moment + timedelta(minutes=5), note=f"the {day}th"
+        )
+    view = await _open(open_page, served, stream, look)
+    await view.page.get_by_role("button", name="Bookmarks").click()
+    drawer = view.page.get_by_role("dialog", name="Bookmarks")
+    marks = drawer.locator("[data-bookmark-id]")
+    await marks.nth(2).wait_for()
+    await drawer.get_by_label("Since").fill("2026-03-04T12:00")
+    await marks.nth(2).wait_for(state="detached")
+    await drawer.get_by_label("Before").fill("2026-03-06T12:00")
+    await marks.nth(1).wait_for(state="detached")
+    assert "the 5th" in await marks.inner_text()
+    await drawer.get_by_label("Before").fill("2026-03-04T12:30")
+    await drawer.get_by_text("No bookmark is like that").wait_for()
+    await drawer.get_by_label("Since").fill("")
+    await marks.get_by_text("the 3th").wait_for()
+    assert await drawer.evaluate("el => el.scrollWidth <= el.clientWidth"), "nothing sticks out"
+
+
+@pytest.mark.slow
+async def test_what_was_typed_stays_until_it_is_stored(served: str, beside: VibeSeater, open_page: Open) -> None:
+    stream, _ = await _stream(beside, "Typed")
+    made = [await beside.highlights.create_highlight(stream, search=f"w{number}") for number in range(50)]
+    view = await _open(open_page, served, stream, "desktop")
+    await view.page.get_by_role("button", name="Bookmarks").click()
+    drawer = view.page.get_by_role("dialog", name="Bookmarks")
+    words = drawer.get_by_role("textbox", name="Words")
+    await words.fill("goal")
+    await drawer.get_by_role("button", name="Highlight", exact=True).click()
+    await drawer.get_by_role("alert").filter(has_text="it has 50 rules").wait_for()
+    assert await words.input_value() == "goal"
+    await beside.highlights.delete_highlight(made[0])
+    await drawer.get_by_role("button", name="Highlight", exact=True).click()
+    await drawer.locator("[data-highlight-id]").get_by_text("goal").wait_for()
+
+    async def emptied() -> bool:
+        return bool(await words.input_value() == "")
+
+    assert await eventually(emptied)
+
+
+@pytest.mark.slow
 async def test_what_does_not_fit_is_said(served: str, beside: VibeSeater, open_page: Open) -> None:
     stream, _ = await _stream(beside, "Mistakes")
     view = await _open(open_page, served, stream, "desktop")

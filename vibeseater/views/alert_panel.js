@@ -95,12 +95,13 @@ export function render({model}) {
     let asked = false
     const untried = () => !now.enabled && !asked && model.tried[id] == null
     const toggle = button("plain", "", () => {
+      if (model.busy) return  // it would be passed over, and the next press would switch on what was not tried
       if (!untried()) return send(now.enabled ? "off" : "on", {id})
       asked = true
       send("try", {id})
     })
     const silence = button("plain", "", () => send(now.silenced ? "loud" : "silence", {id}))
-    bar.append(toggle, button("plain", "Try on the past week", () => send("try", {id})), silence, twice("Delete", () => send("delete", {id})))
+    bar.append(toggle, button("plain", "Try on the past week", () => send("try", {id})), silence, button("plain", "Edit", () => edit(now)), twice("Delete", () => send("delete", {id})))
     row.append(title, line, tried, bar)
     return {row, draw(rule) {
       now = rule
@@ -148,14 +149,29 @@ export function render({model}) {
   const tryIt = button("plain", "Try on the past week", () => form.reportValidity() && send("try", draft()))
   const add = button("main", "Add rule")
   add.type = "submit"
+  const cancel = button("plain", "Cancel", () => edit(null))
   const foot = make("div", "bar wide")
-  foot.append(tryIt, add)
+  foot.append(tryIt, add, cancel)
   const tried = make("p", "tried wide")
   tried.setAttribute("role", "status")
   tried.dir = "auto"
   form.append(...Object.values(boxes), foot, tried)
+  // The form makes a rule, or changes the one that was put into it.
+  const heading = make("h3")
+  let changing = null
+  const edit = (rule) => {
+    changing = rule && rule.id
+    setText(heading, rule ? "Change the rule" : "New rule")
+    setText(add, rule ? "Save" : "Add rule")
+    cancel.hidden = !rule
+    name.value = rule ? rule.name : ""
+    const fields = rule ? rule.fields : {when: "above", search: "", type: "", threshold: 10, window: "10m", for: "0s", cooldown: "15m", group: ""}
+    for (const [one, box] of [["when", kind], ["search", search], ["type", type], ["threshold", threshold], ["window", span], ["for", lasting], ["cooldown", pause], ["group", group]]) box.value = fields[one]
+    fit()
+    if (rule) name.focus()
+  }
   const draft = () => ({
-    name: name.value, when: kind.value, search: search.value, type: type.value, threshold: Number(threshold.value),
+    ...(changing && {changes: changing}), name: name.value, when: kind.value, search: search.value, type: type.value, threshold: Number(threshold.value),
     window: span.value, for: lasting.value, cooldown: pause.value, group: group.value,
   })
   const fit = () => {
@@ -165,7 +181,7 @@ export function render({model}) {
   kind.addEventListener("change", fit)
   form.addEventListener("submit", (event) => {
     event.preventDefault()
-    send("add", draft())
+    send(changing ? "change" : "add", draft())
   })
   const problem = alertLine()
   const drawState = () => {
@@ -174,12 +190,12 @@ export function render({model}) {
     add.disabled = tryIt.disabled = Boolean(model.busy)
     redraw()
   }
-  fit()
-  sheet.append(notify, problem, list, empty, make("h3", null, "Rules"), rules, noRules, make("h3", null, "New rule"), form)
+  edit(null)
+  sheet.append(notify, problem, list, empty, make("h3", null, "Rules"), rules, noRules, heading, form)
   model.on(["alerts", "loaded"], drawAlerts)
   model.on("rules", redraw)
   model.on(["problem", "tried", "busy"], drawState)
-  model.on("added", () => { name.value = "" })
+  model.on("added", () => { if (changing) edit(null); else name.value = "" })
   drawAlerts()
   drawState()
   return root

@@ -38,12 +38,12 @@ class AlertComponent(JSComponent):
 
     title = param.String("", doc="The stream's title, for notifications.")
     alerts = param.List([], doc="Dicts of id, message, at, over (ms), open, sent, error, silenced; the latest first.")
-    rules = param.List([], doc="Dicts of id, name, says, state, enabled, silenced.")
+    rules = param.List([], doc="Dicts of id, name, says, state, enabled, silenced, fields (as the form has them).")
     tried = param.Dict({}, doc="What trials said, by rule's id; `draft` for the form.")
     loaded = param.Boolean(False, doc="Whether the alerts were read.")
     problem = param.String("", doc="What went wrong last.")
     busy = param.Boolean(False, doc="Whether something is under way.")
-    added = param.Integer(0, doc="Counts the rules that were made here.")
+    added = param.Integer(0, doc="Counts the rules that were made or changed here.")
 
     _esm = component.script("drawer", "alert_panel")
     _stylesheets: ClassVar[list[str]] = [*component.styles("source_manager"), component.styles("notes")[-1]]
@@ -134,15 +134,32 @@ class AlertPanel(Viewer):
         tried = {key: text for key, text in self._drawer.tried.items() if key != "draft"}
         await self._present(lambda: self._drawer.param.update(added=self._drawer.added + 1, tried=tried))
 
+    async def _change(self, data: dict[str, Any]) -> None:
+        name, arguments = _arguments(data)
+        key = str(data.get("changes"))
+        await self._seater.alerts.update_rule(key, name=name, **arguments)
+        # What trials said was of the rule as it was.
+        tried = {one: text for one, text in self._drawer.tried.items() if one not in ("draft", key)}
+        await self._present(lambda: self._drawer.param.update(added=self._drawer.added + 1, tried=tried))
+
     async def _try(self, data: dict[str, Any]) -> None:
         alerts = self._seater.alerts
         if "id" in data:
             rule = await alerts.get_rule(str(data["id"]))
         else:
             name, arguments = _arguments(data)
+            if "changes" in data:  # the form has no field for the source: it stays
+                arguments["source"] = (await alerts.get_rule(str(data["changes"]))).source_id
             rule = alerts.draft_rule(self._stream, name, **arguments)
-        trial = await alerts.try_on_history(rule, "7d")
-        tried = {**self._drawer.tried, str(data.get("id", "draft")): printable(str(trial))}
+        trial, note = await alerts.try_on_history(rule, "7d"), ""
+        if (
+            not trial.events
+        ):  # a recording, say: what comes now happened long ago, and live it is the coming that counts
+            arrived = await alerts.try_on_history(rule, "7d", by="inserted_at")
+            if arrived.events:
+                trial, note = arrived, ", by when they came; none happened in that time"
+        said = f"{trial} Events that counted: {trial.events:,}{note}."
+        tried = {**self._drawer.tried, str(data.get("id", "draft")): printable(said)}
         await self._present(lambda: setattr(self._drawer, "tried", tried))
 
     async def _on(self, data: dict[str, Any]) -> None:
@@ -216,11 +233,30 @@ def _told_rule(rule: AlertRule) -> dict[str, Any]:
         "state": "Silenced" if silenced and rule.enabled else "On" if rule.enabled else "Off",
         "enabled": rule.enabled,
         "silenced": silenced,
+        "fields": {
+            "when": rule.condition,
+            "search": rule.search or "",
+            "type": rule.event_type or "",
+            "threshold": rule.threshold,
+            "window": _brief(rule.window_seconds),
+            "for": _brief(rule.for_seconds),
+            "cooldown": _brief(rule.cooldown_seconds),
+            "group": rule.group_by or "",
+        },
     }
+
+
+def _brief(seconds: float) -> str:
+    """A duration as it is typed, such as `10m`."""
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds and seconds % length == 0:
+            return f"{seconds / length:.0f}{unit}"
+    return f"{seconds:f}".rstrip("0").rstrip(".") + "s"
 
 
 _OPERATIONS: dict[Any, Callable[[AlertPanel, dict[str, Any]], Coroutine[Any, Any, None]]] = {
     "add": AlertPanel._add,
+    "change": AlertPanel._change,
     "try": AlertPanel._try,
     "on": AlertPanel._on,
     "off": AlertPanel._off,

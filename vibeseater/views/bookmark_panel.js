@@ -57,7 +57,6 @@ export function render({model}) {
   form.addEventListener("submit", (event) => {
     event.preventDefault()
     send("range", {seconds: Number(span.value), note: note.value, colour: colour.value})
-    note.value = ""
   })
   const problem = alertLine()
 
@@ -66,6 +65,18 @@ export function render({model}) {
   find.placeholder = "Find in notes and names"
   find.setAttribute("aria-label", "Find in notes")
   const only = choose("Only of the colour", [["", "Any colour"], ...Object.keys(model.colours).map((name) => [name, name])], "")
+  const moment = (label) => {
+    const el = make("input")
+    el.type = "datetime-local"
+    const box = field(label, el)
+    el.addEventListener("input", () => drawList())
+    return [el, box]
+  }
+  const [since, sinceBox] = moment("Since")
+  const [before, beforeBox] = moment("Before")
+  const times = make("div", "grid")
+  times.append(sinceBox, beforeBox)
+  const cut = make("p", "line")
   const list = make("ul", "list")
   list.setAttribute("aria-label", "Bookmarks")
   const empty = make("p", "empty")
@@ -116,12 +127,17 @@ export function render({model}) {
   })
   const drawList = () => {
     const words = find.value.trim().toLowerCase()
+    const start = since.value ? new Date(since.value).getTime() : -Infinity
+    const end = before.value ? new Date(before.value).getTime() : Infinity
     const marks = model.bookmarks.filter((mark) =>
-      (!words || `${mark.note}\n${mark.author}`.toLowerCase().includes(words)) && (!only.value || mark.colour === only.value))
+      mark.end >= start && mark.start < end && (!words || `${mark.note}\n${mark.author}`.toLowerCase().includes(words)) && (!only.value || mark.colour === only.value))
     draw(marks)
-    setText(count, model.bookmarks.length ? String(model.bookmarks.length) : "")
+    setText(count, model.total ? String(model.total) : "")
+    cut.hidden = model.total <= model.bookmarks.length
+    setText(cut, cut.hidden ? "" : `The latest ${model.bookmarks.length} of ${model.total} are listed here.`)
     empty.hidden = marks.length > 0
-    find.hidden = only.hidden = model.bookmarks.length < 2 && !find.value && !only.value
+    find.hidden = only.hidden = times.hidden =
+      model.bookmarks.length < 2 && !find.value && !only.value && !since.value && !before.value
     setText(empty, model.bookmarks.length ? "No bookmark is like that." : "No bookmarks yet. Open a row of the table to mark its event, or mark a range above.")
   }
   find.addEventListener("input", drawList)
@@ -143,7 +159,6 @@ export function render({model}) {
   ruleForm.addEventListener("submit", (event) => {
     event.preventDefault()
     send("highlight", {search: search.value, type: kind.value, colour: ruleColour.value})
-    search.value = kind.value = ""
   })
   const rules = make("ul", "list")
   rules.setAttribute("aria-label", "Highlight rules")
@@ -161,8 +176,11 @@ export function render({model}) {
     return {row, draw(rule) { dot.style.setProperty("--c", rule.shown); setText(said, rule.name) }}
   })
 
-  sheet.append(form, problem, find, only, list, empty, make("h3", null, "Highlight events"), ruleForm, rules)
-  model.on("bookmarks", drawList)
+  sheet.append(form, problem, find, only, times, cut, list, empty, make("h3", null, "Highlight events"), ruleForm, rules)
+  model.on(["bookmarks", "total"], drawList)
+  // What was typed stays until it is stored.
+  model.on("marks_made", () => { note.value = "" })
+  model.on("rules_made", () => { search.value = kind.value = "" })
   model.on("highlights", () => drawRules(model.highlights))
   model.on("shown_range", drawRange)
   model.on("problem", () => setText(problem, model.problem))

@@ -31,6 +31,9 @@ class BookmarkComponent(JSComponent):
     """The browser's half. It sends `{"op": …}` and sets everything as text."""
 
     bookmarks = param.List([], doc="Dicts of id, note, colour, shown (how that looks), start, end (ms), where, author.")
+    total = param.Integer(0, doc="How many bookmarks there are; not all need be listed.")
+    marks_made = param.Integer(0, doc="Counts the bookmarks that the form made.")
+    rules_made = param.Integer(0, doc="Counts the rules that the form made.")
     highlights = param.List([], doc="Dicts of id, name, shown (colour).")
     shown_range = param.List([], doc="Start and end (ms) of what the plot looks closer at, or nothing.")
     colours = param.Dict(COLOURS, doc="The colours that there are, by name.")
@@ -117,7 +120,7 @@ class BookmarkPanel(Viewer):
         told = [_told(one) for one in found[:500]]
 
         def show() -> None:
-            self._drawer.bookmarks = told
+            self._drawer.param.update(bookmarks=told, total=len(found))
             self.marked = found
 
         await self._present(show)
@@ -170,12 +173,19 @@ class BookmarkPanel(Viewer):
                 place = {"positions": (before + 1, max(last, before + 1))}
         elif isinstance(seconds, int | float) and 0 < seconds <= 86400:
             now = datetime.now(UTC)
-            place = {"start": now - timedelta(seconds=seconds), "end": now}
+            start = now - timedelta(seconds=seconds)
+            place = {"start": start, "end": now}
+            if not await self._seater.events.list_events(self._stream, start=start, end=now, limit=1):
+                # A recording, say: what came in that time happened long ago, and that is what is seen.
+                before, last = [await self._seater.events.position_at(self._stream, one) for one in (start, now)]
+                if last > before:
+                    place = {"positions": (before + 1, last)}
         else:
             raise InputError("seconds", seconds, "not a range", "Choose one")
         await self._seater.bookmarks.create_bookmark(
             self._stream, note=str(data.get("note", "")), colour=str(data.get("colour")), **place
         )
+        await self._present(lambda: setattr(self._drawer, "marks_made", self._drawer.marks_made + 1))
 
     async def _update(self, data: dict[str, Any]) -> None:
         await self._seater.bookmarks.update_bookmark(str(data.get("id")), note=str(data.get("note", "")))
@@ -194,6 +204,7 @@ class BookmarkPanel(Viewer):
             event_type=str(data.get("type", "")).strip() or None,
             colour=str(data.get("colour")),
         )
+        await self._present(lambda: setattr(self._drawer, "rules_made", self._drawer.rules_made + 1))
 
     async def _unhighlight(self, data: dict[str, Any]) -> None:
         await self._seater.highlights.delete_highlight(str(data.get("id")))
