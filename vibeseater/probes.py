@@ -35,14 +35,27 @@ def probe_routes(connected: Connected) -> list[tuple[str, type[RequestHandler], 
     ]
 
 
-class _Health(RequestHandler):
+class _Probe(RequestHandler):
+    """What load balancers ask for, some of them with HEAD; never from a cache."""
+
+    def set_default_headers(self) -> None:
+        self.set_header("Cache-Control", "no-store")
+
+    async def head(self) -> None:
+        await self.get()  # Tornado leaves out the body
+
+    async def get(self) -> None:
+        raise NotImplementedError
+
+
+class _Health(_Probe):
     """`/healthz`: this process is alive and its event loop turns."""
 
     async def get(self) -> None:
         self.write({"status": "ok"})
 
 
-class ReadyHandler(RequestHandler):
+class ReadyHandler(_Probe):
     """`/readyz`: PostgreSQL and Redis answer. 503 says which does not."""
 
     def initialize(self, connected: Connected) -> None:
@@ -66,7 +79,7 @@ class ReadyHandler(RequestHandler):
         await question(await self._connected())
 
 
-class MetricsHandler(RequestHandler):
+class MetricsHandler(_Probe):
     """`/metrics`: the figures of all processes of this server, in Prometheus' text format."""
 
     def initialize(self, connected: Connected) -> None:

@@ -42,6 +42,8 @@ async def test_it_serves_the_pages_and_says_that_it_is_well(commands: Commands, 
     async with served(commands) as (server, url):
         assert await _get(f"{url}/healthz") == (200, {"status": "ok"})
         assert await _get(f"{url}/readyz") == (200, {"status": "ready", "postgresql": "ok", "redis": "ok"})
+        async with aiohttp.ClientSession() as session, session.head(f"{url}/readyz") as answer:  # as balancers ask
+            assert (answer.status, answer.headers["Cache-Control"]) == (200, "no-store")
         async with aiohttp.ClientSession() as session, session.get(f"{url}/") as answer:
             assert (answer.status, answer.url.path) == (200, "/streams")
         assert (await _get(f"{url}/stream?id={stream.id}"))[0] == 200

@@ -14,6 +14,7 @@ from vibeseater.operations.figures import Figures
 from vibeseater.operations.histogram import BOUNDS, EXPORTED, Histogram, added, quantile
 from vibeseater.operations.history import MOST, RECENT, History
 from vibeseater.operations.logs import LogTail
+from vibeseater.operations.naming import NamedTopics
 from vibeseater.operations.siblings import Board, Siblings
 
 
@@ -66,6 +67,18 @@ def test_history_reaches_back_to_the_beginning_in_bounded_memory() -> None:
     assert columns["at"][-1] >= seconds - 2 * history.step
     assert columns["events"][0] == pytest.approx((history.step - 1) / 2)
     assert set(columns["commit_p99"]) == {1.0}
+
+
+def test_thousands_of_topics_are_few_names_and_those_stay() -> None:
+    """However the ranks change: each new name is a new series, for ever, in whoever scrapes."""
+    named, chance = NamedTopics(50), random.Random(7)
+    topics = [f"stream:{number}" for number in range(10_000)]
+    named.turn(0.0, topics[:50])
+    for second in range(1, 500):
+        named.turn(second, chance.sample(topics, 300))
+    assert list(named) == topics[:50]
+    named.turn(2000.0, topics[5:105])  # five have been silent for long
+    assert set(named) == set(topics[5:55])
 
 
 def test_siblings_hear_each_other_across_a_fork() -> None:

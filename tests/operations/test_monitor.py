@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -159,7 +160,7 @@ async def test_a_frozen_postgresql_keeps_no_process_from_telling_its_siblings(
             throwaway_postgres.freeze()
             async with asyncio.timeout(60):
                 await monitor.next()  # it may have begun before
-                told = set()
+                told: set[float] = set()
                 while len(told) < 3:
                     await monitor.next()
                     (own,) = monitor.server_snapshots()
@@ -224,7 +225,14 @@ async def test_two_hosts_with_the_same_redis_do_not_mix_their_metrics(seater: Vi
             overview = await monitor.next()
         assert [one.host for one in overview.processes][1:] == ["elsewhere"]
         assert [one.id for one in monitor.server_snapshots()] == [monitor.overview.own if monitor.overview else ""]
-        await asyncio.sleep(0)
+        assert await seater.redis.ttl("{vibeseater:operations}") > 0  # nothing is left when all have ended
+
+
+@pytest.mark.parametrize("kind", ["serve", "panel", "python"])
+async def test_two_servers_with_the_same_parent_do_not_mix_their_metrics(seater: VibeSeater, kind: str) -> None:
+    """As systemd starts them, or a shell: else whoever scrapes both counts all twice."""
+    assert Monitor(seater, kind).snapshot().server.endswith(f":{os.getpid()}")
+    assert Monitor(seater, kind, Siblings(Board(1), 0)).snapshot().server.endswith(f":{os.getppid()}")
 
 
 async def test_events_are_logged_with_their_ids_as_extras(seater: VibeSeater, caplog: pytest.LogCaptureFixture) -> None:

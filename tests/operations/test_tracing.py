@@ -12,8 +12,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tests.servers import eventually
-from vibeseater import VibeSeater
+from vibeseater import VibeSeater, telemetry
 from vibeseater.errors import InputError
+from vibeseater.operations import tracing
 from vibeseater.operations.tracing import instrument, span_id_of
 
 
@@ -64,6 +65,34 @@ async def test_an_events_way_is_one_trace(seater: VibeSeater) -> None:
     count = len(exporter.get_finished_spans())
     await seater.events.create_event(stream_id=stream.id, event_type="t", content={})
     assert len(exporter.get_finished_spans()) == count
+
+
+async def test_a_source_that_is_never_read_does_not_end_the_others_spans(
+    seater: VibeSeater, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a webhook brings waits for no reading; it must not fill what is kept for the sources that are read."""
+    monkeypatch.setattr(tracing, "_MOST_OPEN", 10)
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    stop = instrument(tracer_provider=provider, meter_provider=MeterProvider())
+    try:
+        stream = await seater.streams.create_stream(title="s")
+        hook = await seater.sources.create_source(stream, type="synthetic", name="hook", config={"rate": 1})
+        feed = await seater.sources.create_source(stream, type="synthetic", name="feed", config={"rate": 1})
+        item = {"stream_id": stream.id, "event_type": "t", "content": {}}
+        await seater.events.create_events_batch([{**item, "source_id": hook.id}] * 25)
+        events = await seater.events.create_events_batch([{**item, "source_id": feed.id}] * 3)
+        telemetry.execute(
+            ("vibeseater", "sources", "polled"), {"duration": 0.1, "items": 3}, {"source_id": feed.id, "type": "rss"}
+        )
+    finally:
+        stop()
+    found = {
+        one.context.trace_id
+        for one in exporter.get_finished_spans()
+        if one.context is not None and one.name == "vibeseater source"
+    }
+    assert found == {event.id.int for event in events}
 
 
 async def test_a_share_of_the_events_is_told(seater: VibeSeater) -> None:

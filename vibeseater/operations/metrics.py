@@ -150,7 +150,7 @@ class _Collector:
         cpu = CounterMetricFamily("vibeseater_process_cpu_seconds", "Processor time.", labels=["process"])
         sessions = GaugeMetricFamily("vibeseater_sessions", "Pages that are open.", labels=["process", "page"])
         topics = CounterMetricFamily(
-            "vibeseater_topic_messages", "Messages by topic, of the busiest.", labels=["process", "topic"]
+            "vibeseater_topic_messages", "Messages by topic, of fifty that move.", labels=["process", "topic"]
         )
         for one in self._processes:
             cpu.add_metric([_label(one)], one.cpu_seconds)

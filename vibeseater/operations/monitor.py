@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 import msgspec
+import tornado.process
 
 from vibeseater._version import __version__
 from vibeseater.broadcast.connection import REDIS_LOST
@@ -24,6 +25,7 @@ from vibeseater.operations.figures import figures
 from vibeseater.operations.history import History
 from vibeseater.operations.logs import log_tail
 from vibeseater.operations.machine import LoopWatch, Machine
+from vibeseater.operations.naming import NamedTopics
 from vibeseater.operations.overview import Overview, history_of
 from vibeseater.operations.problems import problems_of
 from vibeseater.operations.redis_state import RedisWatch
@@ -75,6 +77,7 @@ class Monitor:
         self._asked: dict[str, asyncio.Task[None]] = {}
         self._tick = asyncio.Event()
         self._last: tuple[float, dict[str, float], dict[str, int]] = (time.monotonic(), {}, {})
+        self._named = NamedTopics(_MOST_TOPICS)
         self._known: dict[str, ProcessSnapshot] = {}
         self._gone: dict[str, ProcessSnapshot] = {}
         self._heard: list[ProcessSnapshot] = []
@@ -237,10 +240,11 @@ class Monitor:
         past = max(1e-3, now - then)
         rates = {name: max(0.0, value - counted.get(name, 0)) / past for name, value in counters.items()}
         topic_rates = {topic: (count - topics_then.get(topic, 0)) / past for topic, count in topics.items()}
-        top = sorted(topics, key=lambda topic: (-topic_rates[topic], -topics[topic]))[:_MOST_TOPICS]
+        moving = sorted((one for one, rate in topic_rates.items() if rate > 0), key=lambda one: -topic_rates[one])
         feeds = self._feeds()
         if turn:
             self._last = (now, counters, topics)
+            self._named.turn(now, moving)
             for feed in feeds:
                 figures.histograms["feed_behind"].observe(feed.behind)
         cpu, cpu_seconds = self._machine.cpu()
@@ -254,7 +258,7 @@ class Monitor:
             id=seater.streaming.holder,
             host=socket.gethostname()[:60],
             pid=os.getpid(),
-            server=f"{socket.gethostname()[:60]}:{os.getppid() if self.kind in ('serve', 'panel') else os.getpid()}",
+            server=f"{socket.gethostname()[:60]}:{os.getppid() if self._is_forked else os.getpid()}",
             kind=self.kind,
             version=__version__,
             started_at=self._machine.started_at,
@@ -265,8 +269,8 @@ class Monitor:
                 name: Distribution(total=one.total, sum=one.sum, window=one.window)
                 for name, one in figures.histograms.items()
             },
-            topics={topic: topics[topic] for topic in top},
-            topic_rates={topic: topic_rates[topic] for topic in top if topic_rates[topic] > 0},
+            topics={topic: topics[topic] for topic in self._named if topic in topics},
+            topic_rates={topic: topic_rates[topic] for topic in moving[:_MOST_TOPICS]},
             cpu=cpu,
             cpu_seconds=cpu_seconds,
             memory=self._machine.memory,
@@ -286,6 +290,11 @@ class Monitor:
             told=list(figures.told)[-40:],
             logs=list(log_tail.lines)[-40:],
         )
+
+    @property
+    def _is_forked(self) -> bool:
+        # Two servers of one process each may have the same parent (systemd, a shell), and are two servers all the same.
+        return self._siblings is not None or (self.kind == "panel" and tornado.process.task_id() is not None)
 
     def _counters(self) -> dict[str, float]:
         seater = self._seater
@@ -321,7 +330,12 @@ def _watched(processes: list[ProcessSnapshot]) -> list[str]:
     """The topics whose names are shown."""
     found: set[str] = set()
     for one in processes:
-        found.update(one.topics, (feed.topic for feed in one.feeds), (f"stream:{it.what}" for it in one.sessions))
+        found.update(
+            one.topics,
+            one.topic_rates,
+            (feed.topic for feed in one.feeds),
+            (f"stream:{it.what}" for it in one.sessions),
+        )
     return list(found)
 
 

@@ -64,6 +64,7 @@ class Sharing:
             await self._client.set(key, data, px=round((_FAREWELL if own.ended else EXPIRY) * 1000))
             await self._client.zadd(_KEYS, {own.id: now})
             await self._client.zremrangebyscore(_KEYS, "-inf", now - 2 * _FAREWELL)
+            await self._client.expire(_KEYS, round(4 * _FAREWELL))
             names = await self._client.zrevrange(_KEYS, 0, _MOST - 1)
             keys = [f"{_KEYS}:{_text(name)}" for name in names]
             return decoded(await self._client.mget(keys)) if keys else []

@@ -118,7 +118,9 @@ class _Tracing:
             if not self._is_told(event.id):
                 continue
             self._span("commit", event.id, measurements["duration"], _about(metadata, event))
-            if event.source_id is not None and self._opened < _MOST_OPEN:
+            if event.source_id is not None:
+                if self._opened >= _MOST_OPEN:  # of a source, perhaps, that is never read: a webhook
+                    self._opened -= len(self._open.pop(next(iter(self._open))))
                 self._open.setdefault(event.source_id, []).append(event.id)
                 self._opened += 1
 
