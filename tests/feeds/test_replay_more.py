@@ -299,6 +299,17 @@ async def test_what_was_due_stands_still_too(seater: VibeSeater, stream: Stream,
         assert feed.stats.delivered == 10
 
 
+async def test_who_is_behind_does_not_hold_the_clock(seater: VibeSeater, stream: Stream, told: list[Event]) -> None:
+    """Of two in step that run as fast as they can, the one whose speed is changed says where the clock stands."""
+    async with seater.replay(stream, speed=INF) as feed, seater.replay(stream, along=feed) as beside:
+        assert await take(feed, 8) == told[:8]
+        assert await anext(beside) == told[0]
+        feed.speed = 0.1
+        assert at(8) <= feed.clock <= at(9)
+        assert await take(beside, 8) == told[1:9]  # what it missed comes at once
+        assert await anext(feed) == told[8]
+
+
 async def test_a_pause_holds_live_events_too(seater: VibeSeater, stream: Stream) -> None:
     """Those that the live feed has brought already."""
     async with seater.replay(stream, speed=INF, live=True) as feed:

@@ -106,6 +106,8 @@ class Playback:
         """Another speed, from a moment on."""
         self._check_loop()
         speed = check_speed(speed)
+        if speed == self.speed:
+            return  # said again with each event, it is to cost nothing
         self.set(moment)
         self.speed = speed
         self._tell(None)

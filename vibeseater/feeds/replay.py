@@ -303,7 +303,7 @@ class ReplayFeed(Feed):
         self._let_go()
         next(window for window in self._windows if window.topic == self.topic).give_back(rest, last)
         self._same_moment.difference_update(event.id for event in rest)
-        if self._unpaced:
+        if self._unpaced and not self.playback.others(self):
             self.playback.set(last.occurred_at)
 
     async def aclose(self) -> None:
