@@ -61,6 +61,18 @@ async def test_the_stream_page(
     assert await _faults(view) == []
 
 
+@pytest.mark.slow
+async def test_what_a_media_player_complains_of(served: str, beside: VibeSeater, open_page: Open) -> None:
+    """In the dark, where red on black is the hardest to read."""
+    stream = await beside.streams.create_stream("Unplayable", media_url="/nowhere.mp4")
+    view = await open_page(f"{served}/stream?id={stream.id}", color_scheme="dark", **DESKTOP)
+    await view.ready()
+    await view.page.locator(".media .problem", has_text="can't be played").wait_for()
+    await eventually(lambda: _settled(view))
+    assert await _faults(view) == []
+    view.errors.clear()  # the browser's own, about the film that is not there
+
+
 @pytest.mark.parametrize(("scheme", "screen"), LOOKS)
 async def test_the_streams_page(
     served: str, beside: VibeSeater, open_page: Open, scheme: str, screen: dict[str, Any]

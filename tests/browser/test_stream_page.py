@@ -287,3 +287,6 @@ async def test_it_fits_a_phone(served: str, beside: VibeSeater, open_page: Open,
         box = await row.bounding_box()
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= 390
+    table = await view.page.get_by_role("table", name="Events, newest first").bounding_box()
+    sources = await view.page.locator(".vs-sources").bounding_box()
+    assert sources["y"] >= table["y"] + table["height"], "what happens comes before the table of sources"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from playwright.async_api import expect
 
 from tests.browser.reading import ROW, fill, positions, scroll_to, top_row
 from tests.servers import eventually
@@ -122,7 +123,9 @@ async def test_an_event_has_an_address(served: str, beside: VibeSeater, open_pag
     await view.page.locator("button.more", has_text="Newest").click()
     await eventually(lambda: _newest(view, 1000))
     other = await open_page(f"{served}/stream?id={stream.id}&event=01234567-89ab-7def-8123-456789abcdef")
-    await other.page.locator(".saying", has_text="not in this stream").wait_for()
+    said = other.page.locator(".saying", has_text="not in this stream")
+    await said.wait_for()
+    await expect(said).to_be_in_viewport()
     await eventually(lambda: _newest(other, 1000))
 
 

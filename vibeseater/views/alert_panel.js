@@ -40,7 +40,7 @@ export function render({model}) {
   // What was told.
   const list = make("ul", "list")
   list.setAttribute("aria-label", "Alerts")
-  const empty = make("p", "empty", "Nothing was told yet.")
+  const empty = make("p", "empty", "No alerts yet.")
   const draw = keyed(list, (id) => {
     const row = make("li", "note")
     row.dataset.alertId = id

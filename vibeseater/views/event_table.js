@@ -358,9 +358,10 @@ export function render({model}) {
   }
 
   let saying = 0
-  function say(text) {
+  function say({text, look}) {
     setText(said, text)
     said.hidden = false
+    if (look) root.scrollIntoView({block: "nearest"})
     clearTimeout(saying)
     saying = setTimeout(() => { said.hidden = true }, 8000)
   }
@@ -377,7 +378,7 @@ export function render({model}) {
     else if (data.op === "older") older(data)
     else if (data.op === "newer") newer(data)
     else if (data.op === "names") rename(data.names)
-    else if (data.op === "say") say(data.text)
+    else if (data.op === "say") say(data)
     else if (data.op === "detail") {
       const box = shown.get(data.id)?.querySelector(".detail")
       if (box) {

@@ -299,11 +299,11 @@ class TableComponent(JSComponent):
             around = await self._past.around(event_id)
         except NotFoundError as error:
             self._focus = ""
-            text = f"The event that this address names is not here: {error}"
+            text = f"The event of this address is not in this stream. {error.cure}."
 
             def begin_without() -> None:
                 self._send_newest()
-                self._say(text)
+                self._say(text, look=True)
 
             self._apply(begin_without)
             return
@@ -311,8 +311,9 @@ class TableComponent(JSComponent):
         events, edge, end = around
         self._apply(lambda: self._send("show", events, id=event_id, edge=edge, end=end))
 
-    def _say(self, text: str) -> None:
-        self._send_msg(json.dumps({"op": "say", "text": text}))
+    def _say(self, text: str, look: bool = False) -> None:
+        """Say something over the table; `look` brings the table into view, for who came for what is not there."""
+        self._send_msg(json.dumps({"op": "say", "text": text, **({"look": True} if look else {})}))
 
     def _look_up(self, event_id: str, found: Callable[[Event], None]) -> None:
         event = self._state.find(event_id)

@@ -15,7 +15,7 @@ _SHEET = """
 _HEAD = """
 :host { display: flex !important; flex-flow: row wrap; align-items: center; gap: 10px 14px; }
 :host > * { align-self: center !important; }
-:host > :first-child { flex: 0 1 auto; min-width: 0; max-width: 100%; }
+:host > :nth-child(1 of :not(style, link)) { flex: 0 1 auto; min-width: 0; max-width: 100%; }
 :host > :last-child { margin-left: auto !important; }
 """
 _TOGETHER = """
@@ -29,7 +29,7 @@ _SIDE_BY_SIDE = """
 @container (max-width: 860px) {
   /* One column: the parts join those of the sheet around them, and the narrow one goes to the end. */
   :host { display: contents !important; }
-  :host > :nth-child(2) { order: 1; }
+  :host > :nth-child(2 of :not(style, link, .scroll-button)) { order: 1; }
 }
 """
 
