@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import logging
+import weakref
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -118,20 +119,41 @@ def guard(application: Any, policy: Policy, login: Login | None = None) -> None:
     """Put the gate before a `BokehTornado`: its headers, and what it refuses. Where there is a login, nobody passes who
     is not signed in, but to what is open to all; pages are answered by Bokeh, with the way to the login.
 
-    A path is asked for without the server's prefix, which Bokeh's application tells.
+    A path is asked for without the server's prefix, which Bokeh tells. A gate that stands there already is
+    replaced.
     """
-    gate = _Gate(application, policy, login)
-    application.add_transform(gate.transform())
+    has_one = application in _gates
+    _gates[application] = _Gate(application, policy, login)
+    if has_one:
+        return
+    application.add_transform(_headers_of(application))
     # Public, and where Tornado itself decides who answers; an application has no other place before its handlers.
     find: Callable[..., Any] = application.find_handler
 
     def find_handler(request: HTTPServerRequest, **kwargs: Any) -> Any:
-        refusal = gate.refusal(request)
+        refusal = _gates[application].refusal(request)
         if refusal is None:
             return find(request, **kwargs)
         return application.get_handler_delegate(request, _Refused, {"refusal": refusal})
 
     application.find_handler = find_handler
+
+
+def _headers_of(application: Any) -> Callable[[HTTPServerRequest], OutputTransform]:
+    class _Headers(OutputTransform):
+        """Adds the headers to whatever is answered, errors included."""
+
+        def __init__(self, request: HTTPServerRequest) -> None:
+            self._https = request.protocol == "https"
+
+        def transform_first_chunk(
+            self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
+        ) -> tuple[int, HTTPHeaders, bytes]:
+            for name, value in security_headers(_gates[application].policy, https=self._https).items():
+                headers.setdefault(name, value)
+            return status_code, headers, chunk
+
+    return _Headers
 
 
 class _Refusal(msgspec.Struct, frozen=True):
@@ -142,28 +164,10 @@ class _Refusal(msgspec.Struct, frozen=True):
 
 class _Gate:
     def __init__(self, application: Any, policy: Policy, login: Login | None) -> None:
-        self._application, self._policy, self._login = application, policy, login
+        self._application, self.policy, self._login = weakref.proxy(application), policy, login
         self._logins = Throttle(_LOGINS_PER_MINUTE)
         self._pages = Throttle(policy.opens_per_minute)
         self._sockets = Throttle(policy.opens_per_minute)
-
-    def transform(self) -> Callable[[HTTPServerRequest], OutputTransform]:
-        policy = self._policy
-
-        class _Headers(OutputTransform):
-            """Adds the headers to whatever is answered, errors included."""
-
-            def __init__(self, request: HTTPServerRequest) -> None:
-                self._https = request.protocol == "https"
-
-            def transform_first_chunk(
-                self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
-            ) -> tuple[int, HTTPHeaders, bytes]:
-                for name, value in security_headers(policy, https=self._https).items():
-                    headers.setdefault(name, value)
-                return status_code, headers, chunk
-
-        return _Headers
 
     def refusal(self, request: HTTPServerRequest) -> _Refusal | None:
         path = request.path.removeprefix(getattr(self._application, "prefix", "") or "")
@@ -209,7 +213,7 @@ class _Gate:
     def _may_measure(self, request: HTTPServerRequest) -> bool:
         if self._login is not None and self._login.user(request) is not None:
             return True
-        token = self._policy.metrics_token
+        token = self.policy.metrics_token
         if token is not None:
             sent = request.headers.get("Authorization", "").encode("utf-8", "replace")
             return hmac.compare_digest(sent, f"Bearer {token}".encode())
@@ -227,8 +231,11 @@ class _Gate:
 
     def _is_full(self) -> bool:
         contexts: Sequence[Any] = list(self._application.applications.values())
-        most = self._policy.max_sessions
+        most = self.policy.max_sessions
         return bool(most) and sum(len(_ids(context)) for context in contexts) >= most
+
+
+_gates: weakref.WeakKeyDictionary[Any, _Gate] = weakref.WeakKeyDictionary()
 
 
 @stream_request_body

@@ -19,13 +19,14 @@ from vibeseater.gate import Policy, guard
 
 
 @contextlib.asynccontextmanager
-async def guarded(**policy: Any) -> AsyncIterator[str]:
+async def guarded(*before: Policy, **policy: Any) -> AsyncIterator[str]:
     """A server with one empty page behind the gate; gives its address."""
     listening = socket.create_server(("127.0.0.1", 0))
     listening.setblocking(False)
     origin = f"127.0.0.1:{listening.getsockname()[1]}"
     application = BokehTornado({"/page": lambda document: None}, extra_websocket_origins=[origin], use_index=False)
-    guard(application, Policy(**policy))
+    for one in (*before, Policy(**policy)):
+        guard(application, one)
     http = HTTPServer(application, xheaders=True)
     server = BaseServer(IOLoop.current(), application, http)
     server.start()
@@ -76,6 +77,15 @@ async def test_every_answer_has_the_headers(http: aiohttp.ClientSession) -> None
             async with http.post(f"{url}/page", data=b"x" * size) as answer:
                 assert answer.status == status
                 assert "Content-Security-Policy" in answer.headers
+
+
+async def test_the_last_gate_counts(http: aiohttp.ClientSession) -> None:
+    """The plugin puts one before every server of its process, those that have one of their own, too."""
+    async with guarded(Policy(opens_per_minute=1), frame_ancestors=("https://lab.example.org",)) as url:
+        for _ in range(3):
+            async with http.get(f"{url}/page") as answer:
+                assert answer.status == 200
+                assert "https://lab.example.org" in answer.headers["Content-Security-Policy"]
 
 
 async def test_https_is_to_stay(http: aiohttp.ClientSession) -> None:
