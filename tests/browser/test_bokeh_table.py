@@ -21,6 +21,7 @@ async def page_served(module_database_url: str, module_redis_url: str) -> AsyncI
         yield address
 
 
+@pytest.mark.slow
 async def test_it_goes_on_beyond_its_cap(page_served: str, beside: VibeSeater, open_page: Callable[..., Any]) -> None:
     stream = await beside.streams.create_stream("Plain")
     view = await open_page(f"{page_served}/bokeh_table?id={stream.id}")

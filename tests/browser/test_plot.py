@@ -112,6 +112,7 @@ async def _rows(view: Any, ids: list[str]) -> bool:
     return bool(await view.ids() == ids)
 
 
+@pytest.mark.slow
 async def test_a_press_in_the_plot_shows_the_rows_of_that_moment_until_one_returns(
     served: str, beside: VibeSeater, open_page: Open
 ) -> None:

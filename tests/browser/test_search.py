@@ -129,6 +129,7 @@ async def test_several_sources_types_and_a_bad_path(served: str, beside: VibeSea
     await expect(page).to_have_url(re.compile(r"\?id=filtered$"))
 
 
+@pytest.mark.slow
 async def test_a_bad_address_says_so_and_shows_the_rest(served: str, beside: VibeSeater, open_page: Open) -> None:
     stream = await _stream(beside, "Bad address")
     query = "source=bbc&where=%24.mag+%3E&from=yesterday&window=3weeks&q=lima&q=tokyo&type=%3Cscript%3E&to=%00&x=%ff"

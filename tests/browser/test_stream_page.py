@@ -158,6 +158,7 @@ async def test_hostile_content_is_text(served: str, beside: VibeSeater, open_pag
     assert await view.page.locator("script:has-text('hacked'), img[src=x], svg[onload]").count() == 0
 
 
+@pytest.mark.slow
 async def test_rows_that_arrive_do_not_move_what_is_read(served: str, beside: VibeSeater, open_page: Open) -> None:
     stream = await beside.streams.create_stream("Steady")
     for number in range(60):
@@ -190,6 +191,7 @@ async def _starts(locator: Any, text: str) -> bool:
     return bool(await locator.is_visible() and (await locator.inner_text()).startswith(text))
 
 
+@pytest.mark.slow
 async def test_two_pages_see_the_same_and_a_reload_shows_it_again(
     served: str, beside: VibeSeater, open_page: Open
 ) -> None:
@@ -262,7 +264,13 @@ async def test_a_control_that_fails_says_so(served: str, beside: VibeSeater, ope
     await view.page.locator(".badge[data-state=STALE]").wait_for()
 
 
-@pytest.mark.parametrize("query", ["", "?id=", "?id=nothing-of-that-name", "?id=<script>window.hacked=1</script>"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        *(pytest.param(one, marks=pytest.mark.slow) for one in ("", "?id=", "?id=nothing-of-that-name")),
+        "?id=<script>window.hacked=1</script>",
+    ],
+)
 async def test_an_address_that_leads_nowhere_says_what_to_do(served: str, open_page: Open, query: str) -> None:
     view = await open_page(f"{served}/stream{query}")
     link = view.page.get_by_role("link", name="All streams")

@@ -102,6 +102,7 @@ async def _changed(view: Any, before: list[int]) -> bool:
     return await positions(view) != before
 
 
+@pytest.mark.slow
 async def test_an_event_has_an_address(served: str, beside: VibeSeater, open_page: Open) -> None:
     stream = await beside.streams.create_stream("Addressed")
     events = await fill(beside, stream, 1000)

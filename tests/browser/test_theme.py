@@ -18,7 +18,7 @@ async def _dark(view: Any) -> bool:
     return red + green + blue < 3 * 96
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 async def test_the_system_is_followed_until_the_person_chooses(
     served: str, beside: VibeSeater, open_page: Callable[..., Any], scheme: str
 ) -> None:
