@@ -6,34 +6,19 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
 
+from tests.browser.axe import DESKTOP, PHONE, faults
 from tests.browser.reading import ROW, fill
-from tests.servers import eventually
 from vibeseater import VibeSeater
 
 Open = Callable[..., Any]
 
-DESKTOP = {"viewport": {"width": 1440, "height": 1000}}
-PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 LOOKS = [
     pytest.param("light", DESKTOP, id="light-desktop"),
     pytest.param("dark", DESKTOP, id="dark-desktop", marks=pytest.mark.slow),
     pytest.param("light", PHONE, id="light-phone", marks=pytest.mark.slow),
     pytest.param("dark", PHONE, id="dark-phone", marks=pytest.mark.slow),
 ]
-RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
-
-
-async def _faults(view: Any) -> list[str]:
-    """What axe finds, one line each: the rule, and where."""
-    await view.page.evaluate("document.fonts.ready.then(() => true)")
-    found = await Axe().run(view.page, options=RULES)
-    return [
-        f"{fault['id']}: {node['target']} {node['any'][:1] and node['any'][0]['message']}"
-        for fault in found.response["violations"]
-        for node in fault["nodes"]
-    ]
 
 
 @pytest.mark.parametrize(("scheme", "screen"), LOOKS)
@@ -54,11 +39,10 @@ async def test_the_stream_page(
     await view.page.locator(".json").wait_for()
     await fill(beside, stream, 3, broadcast=True)
     await view.page.locator("button.more", has_text="3 new").wait_for()
-    await eventually(lambda: _settled(view))
-    assert await _faults(view) == []
+    assert await faults(view) == []
     await view.page.get_by_role("button", name="Keys").click()
     await view.page.get_by_role("dialog", name="Keys").wait_for()
-    assert await _faults(view) == []
+    assert await faults(view) == []
 
 
 @pytest.mark.slow
@@ -68,8 +52,7 @@ async def test_what_a_media_player_complains_of(served: str, beside: VibeSeater,
     view = await open_page(f"{served}/stream?id={stream.id}", color_scheme="dark", **DESKTOP)
     await view.ready()
     await view.page.locator(".media .problem", has_text="can't be played").wait_for()
-    await eventually(lambda: _settled(view))
-    assert await _faults(view) == []
+    assert await faults(view) == []
     view.errors.clear()  # the browser's own, about the film that is not there
 
 
@@ -81,22 +64,7 @@ async def test_the_streams_page(
     await fill(beside, stream, 3)
     view = await open_page(f"{served}/streams", color_scheme=scheme, **screen)
     await view.page.locator(f"[data-stream-id='{stream.id}']").wait_for()
-    await eventually(lambda: _settled(view))
-    assert await _faults(view) == []
-
-
-async def _settled(view: Any) -> bool:
-    """Whether no animation runs any more: a colour that fades is no contrast to judge."""
-    return bool(
-        await view.page.evaluate(
-            """() => {
-              const all = (root) => [...root.querySelectorAll("*")].flatMap((el) =>
-                [el, ...(el.shadowRoot ? all(el.shadowRoot) : [])])
-              const runs = (one) => one.playState === "running" && one.effect.getTiming().iterations !== Infinity
-              return all(document).every((el) => !el.getAnimations().some(runs))
-            }"""
-        )
-    )
+    assert await faults(view) == []
 
 
 @pytest.mark.parametrize("address", ["stream", "streams"])

@@ -11,9 +11,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from axe_playwright_python.async_playwright import Axe
 
-from tests.browser.test_accessible import DESKTOP, PHONE, RULES
+from tests.browser.axe import DESKTOP, PHONE, faults
 from tests.servers import eventually
 from vibeseater import Stream, VibeSeater
 
@@ -156,9 +155,7 @@ async def test_the_page_is_accessible_and_its_figures_are_legible(
     stream = await _filled(beside, f"Accessible {scheme} {len(screen)}")
     view = await open_page(f"{served}/analytics?id={stream.id}", color_scheme=scheme, **screen)
     await _told(view)
-    await view.page.evaluate("document.fonts.ready.then(() => true)")
-    found = await Axe().run(view.page, options=RULES)
-    assert [f"{one['id']}: {one['nodes'][0]['target']}" for one in found.response["violations"]] == []
+    assert await faults(view) == []
     looks = await view.page.evaluate(
         """() => [...Bokeh.index.query((one) => one.canvas_view && one.model.below)].map(({model}) =>
           [model.border_fill_color, model.below[0].major_label_text_color])"""

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
 
-from tests.browser.test_accessible import DESKTOP, PHONE, RULES
+from tests.browser.axe import DESKTOP, PHONE, faults
 from tests.servers import eventually
 from vibeseater import Stream, VibeSeater
 
@@ -166,6 +165,4 @@ async def test_the_wall_is_accessible(
     for stream in made:
         event = await _event(beside, stream, 2)
         await view.page.locator(f"[data-event-id='{event.id}']").wait_for()
-    await view.page.evaluate("document.fonts.ready.then(() => true)")
-    found = await Axe().run(view.page, options=RULES)
-    assert [f"{one['id']}: {one['nodes'][0]['target']}" for one in found.response["violations"]] == []
+    assert await faults(view) == []
