@@ -382,7 +382,7 @@ def test_a_plot_of_nothing_says_so() -> None:
     state.set_sources([a_source()])
     state.start(0, [])
     plot = RatePlot(state)
-    plot.__panel__()
+    kept = plot.__panel__()  # drawn in as long as somebody keeps it
     ((figure, _bar),) = plot._panes.values()
     for mode in ("areas", "lines", "lanes"):
         state.plot.mode = mode
@@ -391,6 +391,7 @@ def test_a_plot_of_nothing_says_so() -> None:
     state.take([event])
     state.tick("live", now=event.inserted_at.timestamp() + 2)
     assert not figure._nothing.visible
+    assert kept is not None
 
 
 def test_the_plot_follows_each_of_several_chosen_sources() -> None:
@@ -400,8 +401,9 @@ def test_the_plot_follows_each_of_several_chosen_sources() -> None:
     state.set_sources(sources)
     state.start(0, [])
     plot = RatePlot(state)
-    plot.__panel__()
+    kept = plot.__panel__()  # drawn in as long as somebody keeps it
     ((figure, _bar),) = plot._panes.values()
     for chosen in (["A"], ["A", "B"], ["A", "B", "C"], ["B", "C"], []):
         state.filters.sources = [str(source.id) for source in sources if source.name in chosen]
         assert [layer.name for layer in figure.shown] == (chosen or ["A", "B", "C"])
+    assert kept is not None
