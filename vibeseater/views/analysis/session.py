@@ -57,6 +57,7 @@ class AnalysisSession:
         self._frame: pd.DataFrame | None = None
         self._changed: set[str] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._problem = ""  # what went wrong here last
         self._answering: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -122,7 +123,8 @@ class AnalysisSession:
         known = isinstance(error, VibeSeaterError)
         text = str(error) if known else f"It failed: {type(error).__name__}. The server's log tells why."
         _log.warning("analysis of %s: %s", self.state.stream, text, exc_info=not known)
-        await self._present(lambda: self.state.param.update(problem=printable(text), busy=""))
+        self._problem = printable(text)
+        await self._present(lambda: self.state.param.update(problem=self._problem, busy=""))
 
     def _on_asked(self, *events: Any) -> None:
         self._on_asked_for({event.name for event in events})
@@ -146,7 +148,9 @@ class AnalysisSession:
         if not state.stream:
             self._changed.clear()
             return
-        await self._present(lambda: state.param.update(problem="", busy="Reading …"))
+        # What the address lacks stays told: only what failed here is over when it is tried again.
+        problem = "" if state.problem == self._problem else state.problem
+        await self._present(lambda: state.param.update(problem=problem, busy="Reading …"))
         if self._frame is None or self._changed & {*_RANGE}:
             await self._read()
         else:
