@@ -63,7 +63,7 @@ async def test_a_page_s_feed_is_found_added_paused_and_removed(
     view = await open_page(f"{served}/stream?id={stream.id}", **options)
     await view.ready()
     if look == "dark":
-        await view.page.locator("header.MuiAppBar-root button").last.click()
+        await view.page.get_by_role("button", name="theme").click()
     await _shot(view, f"page-{look}")
     await view.page.get_by_role("button", name="Sources").click()
     drawer = view.page.get_by_role("dialog")
