@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import param
-from panel.custom import JSComponent
 from panel.viewable import Viewer
 
 from vibeseater.alerts import Alert, AlertRule
@@ -21,6 +20,7 @@ from vibeseater.seater import VibeSeater
 from vibeseater.views import component
 from vibeseater.views.noted import follow
 from vibeseater.views.session import Present
+from vibeseater.views.telling import TellingComponent
 
 __all__ = ["AlertPanel"]
 
@@ -33,7 +33,7 @@ _SENT = {
 }
 
 
-class AlertComponent(JSComponent):
+class AlertComponent(TellingComponent):
     """The browser's half. It sends `{"op": …}` and sets everything as text."""
 
     title = param.String("", doc="The stream's title, for notifications.")
@@ -47,14 +47,6 @@ class AlertComponent(JSComponent):
 
     _esm = component.script("drawer", "alert_panel")
     _stylesheets: ClassVar[list[str]] = [*component.styles("source_manager"), component.styles("notes")[-1]]
-
-    def __init__(self, on_message: Callable[[dict[str, Any]], None], **params: Any) -> None:
-        super().__init__(**params)
-        self._on_message = on_message
-
-    def _handle_msg(self, data: Any) -> None:
-        if isinstance(data, dict):
-            self._on_message(data)
 
 
 class AlertPanel(Viewer):

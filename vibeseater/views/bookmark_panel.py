@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 import param
-from panel.custom import JSComponent
 from panel.viewable import Viewer
 
 from vibeseater.bookmarks import COLOURS, Bookmark, Highlight
@@ -21,13 +20,14 @@ from vibeseater.views import component
 from vibeseater.views.noted import follow
 from vibeseater.views.row_action import RowAction
 from vibeseater.views.session import Present
+from vibeseater.views.telling import TellingComponent
 
 __all__ = ["BookmarkPanel"]
 
 _RIBBON = "M6 3h12a1 1 0 0 1 1 1v17l-7-4-7 4V4a1 1 0 0 1 1-1z"
 
 
-class BookmarkComponent(JSComponent):
+class BookmarkComponent(TellingComponent):
     """The browser's half. It sends `{"op": …}` and sets everything as text."""
 
     bookmarks = param.List([], doc="Dicts of id, note, colour, shown (how that looks), start, end (ms), where, author.")
@@ -44,14 +44,6 @@ class BookmarkComponent(JSComponent):
 
     _esm = component.script("drawer", "bookmark_panel")
     _stylesheets: ClassVar[list[str]] = [*component.styles("source_manager"), component.styles("notes")[-1]]
-
-    def __init__(self, on_message: Callable[[dict[str, Any]], None], **params: Any) -> None:
-        super().__init__(**params)
-        self._on_message = on_message
-
-    def _handle_msg(self, data: Any) -> None:
-        if isinstance(data, dict):
-            self._on_message(data)
 
 
 class BookmarkPanel(Viewer):

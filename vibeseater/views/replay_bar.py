@@ -7,13 +7,13 @@ from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar
 
 import param
-from panel.custom import JSComponent
 from panel.viewable import Viewer
 
 from vibeseater.errors import VibeSeaterError
 from vibeseater.views import component
 from vibeseater.views.choice import Apply, at_once
 from vibeseater.views.replay_state import SPEEDS, ReplayState, speed_of
+from vibeseater.views.telling import TellingComponent
 
 __all__ = ["ReplayBar"]
 
@@ -34,7 +34,7 @@ _SHOWN = (
 Spawn = Callable[[Coroutine[Any, Any, None]], None]
 
 
-class ReplayLine(JSComponent):
+class ReplayLine(TellingComponent):
     """The browser's half. It sends what a hand or a key asks for, and moves the handle between two messages."""
 
     start = param.Number(0.0)
@@ -54,14 +54,6 @@ class ReplayLine(JSComponent):
 
     _esm = component.script("replay_bar")
     _stylesheets: ClassVar[list[str]] = component.styles("replay_bar")
-
-    def __init__(self, act: Callable[[dict[str, Any]], None], **params: Any) -> None:
-        super().__init__(**params)
-        self._act = act
-
-    def _handle_msg(self, data: Any) -> None:
-        if isinstance(data, dict):
-            self._act(data)
 
 
 class ReplayBar(Viewer):

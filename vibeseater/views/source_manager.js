@@ -1,58 +1,14 @@
 // A button, and a drawer of the stream's sources: add one by its address, see how each fares. Everything is set as text.
+const WAVES = "M5 17a2 2 0 1 1 0 4 2 2 0 0 1 0-4zM3 10v3a8 8 0 0 1 8 8h3A11 11 0 0 0 3 10zm0-7v3a15 15 0 0 1 15 15h3A18 18 0 0 0 3 3z"
+
 export function render({model}) {
-  const make = (tag, name, text) => {
-    const el = document.createElement(tag)
-    if (name) el.className = name
-    if (text != null) el.textContent = text
-    return el
-  }
-  const button = (name, text, press) => {
-    const el = make("button", name, text)
-    el.type = "button"
-    el.addEventListener("click", press)
-    return el
-  }
-  const field = (label, input) => {
-    const box = make("label")
-    input.autocomplete = "off"
-    box.append(make("span", null, label), input)
-    return box
-  }
-  const alert = () => {
-    const el = make("p", "problem")
-    el.setAttribute("role", "alert")
-    return el
-  }
-  const set = (el, text) => { if (el.textContent !== text) el.textContent = text }
   const send = (op, more) => model.send_msg({op, ...more})
 
-  const root = make("div")
-  const opener = button("opener", null, () => {
-    if (dialog.open) return
-    dialog.showModal()
+  const {root, sheet, dialog} = drawer("Sources", WAVES, () => {
     send("open")
     if (matchMedia("(pointer: fine)").matches) url.focus()
-    else close.focus()
   })
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg")
-  svg.setAttribute("viewBox", "0 0 24 24")
-  svg.setAttribute("aria-hidden", "true")
-  const path = document.createElementNS("http://www.w3.org/2000/svg", "path")
-  path.setAttribute("d", "M5 17a2 2 0 1 1 0 4 2 2 0 0 1 0-4zM3 10v3a8 8 0 0 1 8 8h3A11 11 0 0 0 3 10zm0-7v3a15 15 0 0 1 15 15h3A18 18 0 0 0 3 3z")
-  svg.append(path)
-  opener.append(svg, make("span", null, "Sources"))
-
-  const dialog = make("dialog")
-  dialog.setAttribute("aria-label", "Sources")
   dialog.addEventListener("close", () => send("close"))
-  dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close() })
-  const sheet = make("div", "sheet")
-  dialog.append(sheet)
-  root.append(opener, dialog)
-
-  const close = button("plain", "Close", () => dialog.close())
-  const head = make("header")
-  head.append(make("h2", null, "Sources"), close)
 
   // Adding.
   const form = make("form", "add")
@@ -69,7 +25,7 @@ export function render({model}) {
     event.preventDefault()
     if (!model.busy) send("look", {url: url.value})
   })
-  const addProblem = alert()
+  const addProblem = alertLine()
   const preview = make("section", "preview")
   preview.setAttribute("aria-label", "What was found")
   const name = make("input")
@@ -141,9 +97,8 @@ export function render({model}) {
   // The list.
   const list = make("ul", "list")
   const empty = make("p", "empty", "No sources yet. Paste an address above.")
-  const listProblem = alert()
-  const items = new Map()
-  function makeItem(id) {
+  const listProblem = alertLine()
+  const drawItems = keyed(list, (id) => {
     const row = make("li", "source")
     row.dataset.sourceId = id
     const title = make("div", "title")
@@ -161,42 +116,27 @@ export function render({model}) {
     const toggle = button("plain", "Pause", () => send(paused || again ? "resume" : "pause", {id}))
     const address = make("p", "sendto")
     const edit = button("plain", "Edit", () => send("edit", {id}))
-    let sure = 0
-    const remove = button("plain", "Remove", () => {
-      if (performance.now() < sure) return send("remove", {id})
-      sure = performance.now() + 4000
-      remove.textContent = "Really remove?"
-      remove.classList.add("danger")
-      setTimeout(() => { remove.textContent = "Remove"; remove.classList.remove("danger") }, 4000)
-    })
+    const remove = twice("Remove", () => send("remove", {id}))
     bar.append(toggle, edit, remove)
     row.append(title, line, address, error, bar)
-    return {row, editor: null, draw(source) {
-      set(label, source.name)
-      set(kind, source.kind)
-      set(state, source.state)
+    return {row, draw(source) {
+      setText(label, source.name)
+      setText(kind, source.kind)
+      setText(state, source.state)
       state.dataset.tone = source.tone
-      set(line, source.line)
-      set(error, source.error)
+      setText(line, source.line)
+      setText(error, source.error)
       error.hidden = !source.error
-      set(address, source.path ? `POST ${addressOf(source.path)}` : "")
+      setText(address, source.path ? `POST ${addressOf(source.path)}` : "")
       address.hidden = !source.path
       paused = source.paused
       again = source.again
-      set(toggle, paused ? "Resume" : again || "Pause")
+      setText(toggle, paused ? "Resume" : again || "Pause")
       for (const one of [toggle, edit, remove]) one.disabled = Boolean(model.busy)
     }}
-  }
-  function drawList() {
-    const seen = new Set()
-    model.sources.forEach((source, index) => {
-      seen.add(source.id)
-      let item = items.get(source.id)
-      if (!item) items.set(source.id, item = makeItem(source.id))
-      item.draw(source)
-      if (list.children[index] !== item.row) list.insertBefore(item.row, list.children[index] ?? null)
-    })
-    for (const [id, item] of items) if (!seen.has(id)) { item.row.remove(); items.delete(id) }
+  })
+  const drawList = () => {
+    drawItems(model.sources)
     empty.hidden = !model.loaded || model.sources.length > 0
   }
 
@@ -208,7 +148,7 @@ export function render({model}) {
   const config = make("textarea")
   config.spellcheck = false
   config.rows = 7
-  const editProblem = alert()
+  const editProblem = alertLine()
   const save = make("button", "main", "Save")
   save.type = "submit"
   const buttons = make("div", "bar")
@@ -219,24 +159,24 @@ export function render({model}) {
     if (!model.busy) send("save", {id: model.editing.id, name: newName.value, config: config.value})
   })
   function drawEditor() {
-    const item = items.get(model.editing.id)
-    if (!item) return editor.remove()
+    const row = [...list.children].find((one) => one.dataset.sourceId === model.editing.id)
+    if (!row) return editor.remove()
     newName.value = model.editing.name
     config.value = model.editing.config
-    item.row.append(editor)
+    row.append(editor)
     newName.focus()
   }
 
   function drawState() {
     const where = model.problem.where
     for (const [key, el] of [["add", addProblem], ["edit", editProblem], ["list", listProblem]])
-      set(el, where === key ? model.problem.text : "")
+      setText(el, where === key ? model.problem.text : "")
     look.disabled = add.disabled = webhook.disabled = save.disabled = Boolean(model.busy)
-    set(look, model.busy === "look" ? "Looking …" : "Look")
-    set(add, model.busy === "add" ? "Adding …" : "Add source")
+    setText(look, model.busy === "look" ? "Looking …" : "Look")
+    setText(add, model.busy === "add" ? "Adding …" : "Add source")
     drawList()
   }
-  sheet.append(head, form, webhook, addProblem, preview, made, listProblem, list, empty)
+  sheet.append(form, webhook, addProblem, preview, made, listProblem, list, empty)
   model.on("found", () => { if (!model.found.kind && model.busy === "add") url.value = ""; drawFound() })
   model.on("made", drawMade)
   model.on(["sources", "loaded"], drawList)

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import param
-from panel.custom import JSComponent
 from panel.viewable import Viewer
 
 from vibeseater.errors import InputError, VibeSeaterError
@@ -17,6 +16,7 @@ from vibeseater.models import Stream
 from vibeseater.seater import VibeSeater
 from vibeseater.views import add_source, add_webhook, component, edit_source, source_health
 from vibeseater.views.session import Present
+from vibeseater.views.telling import TellingComponent
 
 if TYPE_CHECKING:
     from vibeseater.sources.discovery import Found
@@ -26,7 +26,7 @@ __all__ = ["SourceManager"]
 _REFRESH = 1.0  # seconds, while the drawer is open
 
 
-class DrawerComponent(JSComponent):
+class DrawerComponent(TellingComponent):
     """The browser's half: a button, and the drawer that it opens. It sends `{"op": …}` and sets everything as text."""
 
     sources = param.List([], doc="How each source fares, as `source_health.shown` tells it.")
@@ -37,16 +37,8 @@ class DrawerComponent(JSComponent):
     problem = param.Dict({}, doc="What went wrong: `where` (add, edit or list) and `text`.")
     busy = param.String("", doc="The operation that is under way.")
 
-    _esm = component.script("source_manager")
+    _esm = component.script("drawer", "source_manager")
     _stylesheets: ClassVar[list[str]] = component.styles("source_manager")
-
-    def __init__(self, on_message: Callable[[dict[str, Any]], None], **params: Any) -> None:
-        super().__init__(**params)
-        self._on_message = on_message
-
-    def _handle_msg(self, data: Any) -> None:
-        if isinstance(data, dict):
-            self._on_message(data)
 
 
 class SourceManager(Viewer):

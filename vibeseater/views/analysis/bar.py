@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 from zoneinfo import available_timezones
 
 import param
-from panel.custom import JSComponent
 from panel.viewable import Viewer
 
 from vibeseater.errors import InputError
@@ -16,11 +15,12 @@ from vibeseater.views import component
 from vibeseater.views.analysis.question import RANGES, interval
 from vibeseater.views.analysis.state import AnalysisState
 from vibeseater.views.choice import Apply, at_once
+from vibeseater.views.telling import TellingComponent
 
 __all__ = ["AnalysisBar"]
 
 
-class BarComponent(JSComponent):
+class BarComponent(TellingComponent):
     """The browser's half. It sends `{"op": "ask", <field>: <value>}`, `{"op": "again"}` and `{"op": "dismiss"}`."""
 
     stream = param.String("")
@@ -39,12 +39,7 @@ class BarComponent(JSComponent):
     _stylesheets: ClassVar[list[str]] = component.styles("analysis/bar")
 
     def __init__(self, told: Callable[[dict[str, Any]], None], **params: Any) -> None:
-        self._told = told
-        super().__init__(**{"sizing_mode": "stretch_width", "margin": 0, **params})
-
-    def _handle_msg(self, data: Any) -> None:
-        if isinstance(data, dict):
-            self._told(data)
+        super().__init__(told, **{"sizing_mode": "stretch_width", "margin": 0, **params})
 
 
 class AnalysisBar(Viewer):

@@ -6,18 +6,18 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import param
-from panel.custom import JSComponent
 from panel.viewable import Viewer
 
 from vibeseater.views import component
 from vibeseater.views.choice import Apply, at_once
+from vibeseater.views.telling import TellingComponent
 from vibeseater.views.wall.state import MOST, WallState
 from vibeseater.views.windows import SPANS
 
 __all__ = ["WallBar"]
 
 
-class WallBarComponent(JSComponent):
+class WallBarComponent(TellingComponent):
     """The browser's half. It sends `{"op": "add", "id": …}`, `span`, `pause`, `back`, `even` and `dismiss`."""
 
     span = param.String("5m")
@@ -33,12 +33,7 @@ class WallBarComponent(JSComponent):
     _stylesheets: ClassVar[list[str]] = component.styles("wall/bar")
 
     def __init__(self, told: Callable[[dict[str, Any]], None], **params: Any) -> None:
-        self._told = told
-        super().__init__(**{"sizing_mode": "stretch_width", "margin": 0, **params})
-
-    def _handle_msg(self, data: Any) -> None:
-        if isinstance(data, dict):
-            self._told(data)
+        super().__init__(told, **{"sizing_mode": "stretch_width", "margin": 0, **params})
 
 
 class WallBar(Viewer):
