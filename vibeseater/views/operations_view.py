@@ -15,6 +15,7 @@ from vibeseater.operations import Monitor, monitor_of
 from vibeseater.seater import VibeSeater
 from vibeseater.views.figure_table import FigureTable
 from vibeseater.views.history_charts import HistoryCharts
+from vibeseater.views.lifetime import live_with_page
 from vibeseater.views.operations_state import CHARTS, TABLES, OperationsState
 from vibeseater.views.presenting import Presenter, ensure_extension
 from vibeseater.views.problem_list import ProblemList
@@ -125,11 +126,13 @@ class OperationsView(Viewer):
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
+    def _end(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
     def __panel__(self) -> Any:
         if self._served:
-            view = weakref.ref(self)
-            pn.state.onload(lambda: _start(view))
-            pn.state.on_session_destroyed(lambda _context: _cancel(view))
+            live_with_page(self, OperationsView._end)
         else:
             self.start()
         return self._layout
@@ -137,18 +140,6 @@ class OperationsView(Viewer):
 
 def _passing(component: Any, name: str) -> Any:
     return lambda event: setattr(component, name, event.new)
-
-
-def _start(ref: weakref.ref[OperationsView]) -> None:
-    view = ref()
-    if view is not None:
-        view.start()
-
-
-def _cancel(ref: weakref.ref[OperationsView]) -> None:
-    view = ref()
-    if view is not None and view._task is not None:
-        view._task.cancel()
 
 
 async def _keep_fresh(ref: weakref.ref[OperationsView], seater: VibeSeater, kind: str) -> None:

@@ -22,6 +22,7 @@ from vibeseater.models import Stream
 from vibeseater.seater import VibeSeater
 from vibeseater.store.counting import Bucket, step_for
 from vibeseater.views import layout
+from vibeseater.views.lifetime import live_with_page, start_where_a_loop_runs
 from vibeseater.views.replay_bar import ReplayBar
 from vibeseater.views.replay_state import ReplayState
 from vibeseater.views.stream_view import StreamView
@@ -139,15 +140,13 @@ class ReplayView(Viewer):
     def _begin(self) -> None:
         document = pn.state.curdoc
         if document is not None and document.session_context is not None:
-            view = weakref.ref(self)
-            pn.state.onload(lambda: _start(view))
-            pn.state.on_session_destroyed(lambda _context: _end(view))
-            return
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return  # no loop runs: a static rendering shows what the state holds
-        self.start()
+            live_with_page(self, ReplayView._end)
+        else:
+            start_where_a_loop_runs(self)
+
+    def _end(self) -> None:
+        for task in self._tasks:
+            cancel_safely(task)
 
     # What the tasks do
 
@@ -202,19 +201,6 @@ def span_for(speed: float) -> Span:
     """What the plot shows at first: about what is played within a minute of the reader's own time."""
     wanted = _PLOTTED * min(speed, FASTEST) / 2
     return next((one for one in SPANS if one.seconds is None or one.seconds >= wanted), SPANS[-1])
-
-
-def _start(ref: weakref.ref[ReplayView]) -> None:
-    view = ref()
-    if view is not None:
-        view.start()
-
-
-def _end(ref: weakref.ref[ReplayView]) -> None:
-    view = ref()
-    if view is not None:
-        for task in view._tasks:
-            cancel_safely(task)
 
 
 async def _run(ref: weakref.ref[ReplayView]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import weakref
 from typing import Any, Self
 
 import msgspec
@@ -24,6 +22,7 @@ from vibeseater.views.filter_bar import FilterBar
 from vibeseater.views.heading import Heading
 from vibeseater.views.history import History
 from vibeseater.views.lifeline import Lifeline
+from vibeseater.views.lifetime import close_soon, live_with_page, start_where_a_loop_runs
 from vibeseater.views.live_badge import LiveBadge
 from vibeseater.views.media_player import MediaPlayer
 from vibeseater.views.notice import Notice
@@ -35,7 +34,6 @@ from vibeseater.views.source_manager import SourceManager
 from vibeseater.views.source_table import SourceTable
 from vibeseater.views.state import StreamState
 from vibeseater.views.statistics import Statistics
-from vibeseater.views.tasks import detached
 from vibeseater.views.tints import Tints, connect_marks
 from vibeseater.views.windows import SPANS, span_of
 
@@ -203,30 +201,6 @@ class StreamView(Viewer):
     def _begin(self) -> None:
         document = pn.state.curdoc
         if document is not None and document.session_context is not None:
-            view = weakref.ref(self)
-            pn.state.onload(lambda: _start(view))
-            pn.state.on_session_destroyed(lambda _context: _close(view))
-            return
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return  # no loop runs: a static rendering shows what the state holds
-        self.start()
-
-
-def _start(ref: weakref.ref[StreamView]) -> None:
-    view = ref()
-    if view is not None:
-        view.start()
-
-
-def _close(ref: weakref.ref[StreamView]) -> None:
-    view = ref()
-    if view is not None:
-        view._presenter.close()
-        closing = detached(view.aclose())
-        _closing.add(closing)
-        closing.add_done_callback(_closing.discard)
-
-
-_closing: set[asyncio.Task[None]] = set()  # the loop itself holds tasks weakly
+            live_with_page(self, lambda view: close_soon(view, view._presenter))
+        else:
+            start_where_a_loop_runs(self)

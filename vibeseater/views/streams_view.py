@@ -19,6 +19,7 @@ from vibeseater.errors import VibeSeaterError
 from vibeseater.html import printable
 from vibeseater.seater import VibeSeater
 from vibeseater.views import component, timetext
+from vibeseater.views.lifetime import live_with_page
 from vibeseater.views.presenting import Presenter, ensure_extension
 from vibeseater.views.tasks import detached
 from vibeseater.views.watch import streams_and_rates
@@ -129,11 +130,13 @@ class StreamsView(Viewer):
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
+    def _end(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
     def __panel__(self) -> Any:
         if self._served:
-            view = weakref.ref(self)
-            pn.state.onload(lambda: _start(view))
-            pn.state.on_session_destroyed(lambda _context: _cancel(view))
+            live_with_page(self, StreamsView._end)
         else:
             self.start()
         return self._list
@@ -144,18 +147,6 @@ async def _look(url: str, seater: VibeSeater) -> Found:
     from vibeseater.sources.discovery import discover  # late, as it brings the HTTP client
 
     return await discover(url, seater.settings)
-
-
-def _start(ref: weakref.ref[StreamsView]) -> None:
-    view = ref()
-    if view is not None:
-        view.start()
-
-
-def _cancel(ref: weakref.ref[StreamsView]) -> None:
-    view = ref()
-    if view is not None and view._task is not None:
-        view._task.cancel()
 
 
 async def _keep_fresh(ref: weakref.ref[StreamsView]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import weakref
 from typing import Any
 
 import panel as pn
@@ -26,10 +24,10 @@ from vibeseater.views.analysis.state import AnalysisState
 from vibeseater.views.analysis.taking import MOST
 from vibeseater.views.analysis.terms_card import TermsCard
 from vibeseater.views.analysis.week_card import WeekCard
+from vibeseater.views.lifetime import close_soon, live_with_page, start_where_a_loop_runs
 from vibeseater.views.message import Message
 from vibeseater.views.presenting import Presenter, ensure_extension
 from vibeseater.views.statistics import FiguresComponent
-from vibeseater.views.tasks import detached
 from vibeseater.views.timetext import count
 
 __all__ = ["AnalyticsView"]
@@ -142,16 +140,9 @@ class AnalyticsView(Viewer):
 
     def __panel__(self) -> Any:
         if self._served:
-            view = weakref.ref(self)
-            pn.state.onload(lambda: _start(view))
-            pn.state.on_session_destroyed(lambda _context: _close(view))
+            live_with_page(self, lambda view: close_soon(view, view._presenter))
         else:
-            try:
-                asyncio.get_running_loop()
-            except RuntimeError:
-                pass  # no loop runs: a static rendering shows what the state holds
-            else:
-                self.start()
+            start_where_a_loop_runs(self)
         return layout.sheet(self.bar, self._figures, self._empty, self._cards, css_classes=["vs-analytics"])
 
 
@@ -166,21 +157,3 @@ def _nothing(state: AnalysisState) -> dict[str, str]:
         "text": f"The newest event of this stream happened on {state.last:%-d %B %Y at %H:%M} UTC.\n"
         "Choose a longer range above: Max holds everything.",
     }
-
-
-def _start(ref: weakref.ref[AnalyticsView]) -> None:
-    view = ref()
-    if view is not None:
-        view.start()
-
-
-def _close(ref: weakref.ref[AnalyticsView]) -> None:
-    view = ref()
-    if view is not None:
-        view._presenter.close()
-        closing = detached(view.aclose())
-        _closing.add(closing)
-        closing.add_done_callback(_closing.discard)
-
-
-_closing: set[asyncio.Task[None]] = set()  # the loop itself holds tasks weakly

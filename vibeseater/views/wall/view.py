@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,10 +12,10 @@ from vibeseater.models import Stream
 from vibeseater.seater import VibeSeater
 from vibeseater.views import layout
 from vibeseater.views.lifeline import Lifeline
+from vibeseater.views.lifetime import close_soon, live_with_page, start_where_a_loop_runs
 from vibeseater.views.message import Message
 from vibeseater.views.presenting import Presenter, ensure_extension
 from vibeseater.views.state import StreamState
-from vibeseater.views.tasks import detached
 from vibeseater.views.wall.bar import WallBar
 from vibeseater.views.wall.session import WallSession
 from vibeseater.views.wall.state import COLUMNS, WallState
@@ -137,33 +135,8 @@ class WallView(Viewer):
 
     def __panel__(self) -> Any:
         if self._served:
-            view = weakref.ref(self)
-            pn.state.onload(lambda: _start(view))
-            pn.state.on_session_destroyed(lambda _context: _close(view))
+            live_with_page(self, lambda view: close_soon(view, view._presenter))
         else:
             self._presenter.await_browser()
-            try:
-                asyncio.get_running_loop()
-            except RuntimeError:
-                pass  # no loop runs: a static rendering shows what the state holds
-            else:
-                self.start()
+            start_where_a_loop_runs(self)
         return layout.sheet(self.lifeline, self.bar, self._empty, self._grid)
-
-
-def _start(ref: weakref.ref[WallView]) -> None:
-    view = ref()
-    if view is not None:
-        view.start()
-
-
-def _close(ref: weakref.ref[WallView]) -> None:
-    view = ref()
-    if view is not None:
-        view._presenter.close()
-        closing = detached(view.aclose())
-        _closing.add(closing)
-        closing.add_done_callback(_closing.discard)
-
-
-_closing: set[asyncio.Task[None]] = set()  # the loop itself holds tasks weakly
