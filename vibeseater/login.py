@@ -9,15 +9,16 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 import secrets
 from pathlib import Path
 from typing import Any
 
 from bokeh.util.token import get_token_payload
 from panel import config
-from panel.auth import AUTH_PROVIDERS, BasicAuthProvider, OAuthProvider
+from panel.auth import AUTH_PROVIDERS, BasicAuthProvider, OAuthLoginHandler, OAuthProvider
 from tornado.httputil import HTTPServerRequest
-from tornado.web import decode_signed_value
+from tornado.web import HTTPError, decode_signed_value
 
 from vibeseater.errors import SettingsError
 from vibeseater.settings import Settings
@@ -25,6 +26,10 @@ from vibeseater.settings import Settings
 __all__ = ["Login", "login_of"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
+
+# A path of this server, as its own pages have it. Browsers take `//`, `///` and `/\\` for the beginning of another
+# host, and leave out what is no visible character.
+_OWN_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*")
 
 # Made before a server forks, so that all its processes read each other's cookies. It ends with the server, and so do
 # the logins, unless the settings name one.
@@ -117,11 +122,51 @@ def _kept_closer(base: Any, passwords: dict[str, str]) -> Any:
                     options["secure"] = self.request.protocol == "https"
                     super().set_cookie(name, value, *arguments, **options)
 
-                def _validate(self, username: str, password: str) -> bool:
-                    known = passwords.get(username, "")
-                    same = hmac.compare_digest(known.encode(), password.encode("utf-8", "surrogatepass"))
-                    return same and bool(known)
+                async def prepare(self) -> None:
+                    waiting = super().prepare()
+                    if waiting is not None:
+                        await waiting
+                    if not _OWN_PATH.fullmatch(self.get_argument("next", "/")):
+                        raise HTTPError(400, reason="That page is not of this server")
 
-            return _Handler
+                @property
+                def _redirect_uri(self) -> str:
+                    # Panel's own default is the server's root, which is not where this handler is.
+                    here = f"{self.request.protocol}://{self.request.host}{self.request.path}"
+                    return str(config.oauth_redirect_uri or here)
+
+            return _Handler if issubclass(handler, OAuthLoginHandler) else _asks_for(passwords, _Handler)
 
     return _Provider
+
+
+def _asks_for(passwords: dict[str, str], base: Any) -> Any:
+    """Panel's handler of passwords, which keeps the page that was asked for in the form itself: Panel keeps it in a
+    cookie, which the next login page, of a wrong password or in another tab, writes over."""
+
+    class _Asking(base):  # type: ignore[misc]
+        def get(self) -> None:
+            self._ask()
+
+        def post(self) -> None:
+            name, password = self.get_argument("username", ""), self.get_argument("password", "", strip=False)
+            if self._validate(name, password):
+                self.set_current_user(name)
+                self.redirect(self._wanted())
+            else:
+                self.set_status(401)
+                self._ask(name, "Wrong name or password.")
+
+        def _wanted(self) -> str:
+            return str(self.get_argument("next", f"{self.application.prefix}/"))
+
+        def _ask(self, name: str = "", message: str = "") -> None:
+            self.set_header("Cache-Control", "no-store")
+            self.write(self._login_template.render(next=self._wanted(), name=name, errormessage=message))
+
+        def _validate(self, username: str, password: str) -> bool:
+            known = passwords.get(username, "")
+            same = hmac.compare_digest(known.encode(), password.encode("utf-8", "surrogatepass"))
+            return same and bool(known)
+
+    return _Asking

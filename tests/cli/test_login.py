@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import html
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -65,7 +68,8 @@ async def test_nobody_passes_who_is_not_signed_in(commands: Commands, passwords:
         async with http.get(f"{url}/login?error=<script>window.owned</script>") as answer:
             assert "<script>" not in await answer.text()
         assert (await http.post(f"{url}/login", data={}, headers={"Origin": "http://evil.example"})).status == 403
-        assert (await http.get(f"{url}/login?next=//evil.example")).status == 400
+        for elsewhere in ("//evil.example", "///evil.example", "/%5Cevil.example", "/%09/evil.example", "https:evil"):
+            assert (await http.get(f"{url}/login?next={elsewhere}", allow_redirects=False)).status == 400, elsewhere
 
         for name, password in (("ada", "wrong"), ("ada", ""), ("eve", ""), ("", "")):
             answer = await _sign_in(http, url, name, password)
@@ -91,6 +95,38 @@ async def test_nobody_passes_who_is_not_signed_in(commands: Commands, passwords:
         await http.get(f"{url}/logout")
         async with http.get(f"{url}/streams", allow_redirects=False) as answer:
             assert answer.status == 302
+
+
+async def test_who_mistypes_a_password_still_gets_the_page_that_was_asked_for(
+    commands: Commands, passwords: Path
+) -> None:
+    """As a browser does it: with what the form holds. Also where another page asked for a login meanwhile, and where
+    the form was changed to lead elsewhere, nowhere."""
+    async with served(commands, "--basic-auth", str(passwords), "--prefix", "/events") as (_, url), _browser() as http:
+        wanted = "/events/stream?id=a%20%22b%22&tab=2"
+        answer = await http.get(f"{url.partition('/events')[0]}{wanted}")
+        page = await answer.text()
+        await http.get(f"{url}/operations")
+        for password, status in (("wrong", 401), ("also wrong", 401), ("engine", 302)):
+            fields = dict(
+                re.findall(r'<input [^>]*name="(\w+)"[^>]* value="([^"]*)"', page.replace('type="hidden" ', ""))
+            )
+            assert html.unescape(fields["next"]) == wanted
+            form = {"next": html.unescape(fields["next"]), "username": "ada", "password": password}
+            answer = await http.post(f"{url}/login", data=form, headers={"Origin": url}, allow_redirects=False)
+            assert (answer.status, "user" in answer.cookies) == (status, status == 302)
+            page = await answer.text()
+        assert answer.headers["Location"] == wanted
+        for elsewhere in (
+            "//evil.example",
+            "///evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "javascript:1",
+        ):
+            form = {"next": elsewhere, "username": "ada", "password": "engine"}
+            answer = await http.post(f"{url}/login", data=form, allow_redirects=False)
+            assert (answer.status, answer.headers.get("Location")) == (400, None), elsewhere
 
 
 async def test_over_https_cookies_stay_there(commands: Commands, passwords: Path) -> None:
@@ -122,6 +158,7 @@ async def _provider() -> AsyncIterator[str]:
 
     async def authorize(request: web.Request) -> web.Response:
         assert request.query["client_id"] == "our-key"
+        assert urlsplit(request.query["redirect_uri"]).path == "/login"  # providers take what was registered, no other
         where = f"{request.query['redirect_uri']}?code=granted&state={request.query['state']}"
         raise web.HTTPFound(where)
 
