@@ -25,7 +25,7 @@ STOREYS = (
     {"_version", "errors"},
     {"draining", "html", "masking", "portal", "recurring", "settings", "throttle", "tickets", "topics"},
     {"models", "telemetry"},
-    {"inputs", "rates", "waking", "wire"},
+    {"access", "inputs", "rates", "waking", "wire"},
     {"filters"},
     {"analytics", "embedded", "store", "broadcast"},
     {"archive", "changes"},
