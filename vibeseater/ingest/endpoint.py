@@ -176,6 +176,8 @@ class _Json(RequestHandler):
 
 
 class _Description(_Json):
+    """What the endpoint takes and answers, as OpenAPI describes it."""
+
     def get(self) -> None:
         self.answer(description())
 
@@ -190,7 +192,10 @@ class _RefusedError(Exception):
 
 @stream_request_body
 class _Delivery(_Json):
-    """One delivery. What is refused by its head is answered when its body has passed by, and nothing of it is kept."""
+    """POST: events that others send, as their webhook is set up. GET is refused.
+
+    What is refused by its head is answered when its body has passed by, and nothing of it is kept.
+    """
 
     allowed = "POST"
 

@@ -26,7 +26,7 @@ from vibeseater.operations.monitor import Monitor
 from vibeseater.operations.overview import Overview
 from vibeseater.operations.snapshot import Distribution, ProcessSnapshot
 
-__all__ = ["CONTENT_TYPE", "exposition"]
+__all__ = ["CONTENT_TYPE", "exposition", "families"]
 
 _COUNTERS = {
     "events_created": ("vibeseater_events_created", "Events stored by this process."),
@@ -111,6 +111,11 @@ def exposition(monitor: Monitor) -> bytes:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(monitor.server_snapshots(), monitor.overview))
     return generate_latest(registry)
+
+
+def families(processes: list[ProcessSnapshot], overview: Overview | None) -> Iterator[Metric]:
+    """Each metric with its name, its meaning, its labels and its series."""
+    return _Collector(processes, overview).collect()
 
 
 class _Collector:

@@ -1,0 +1,70 @@
+"""How Sphinx builds the documentation (`scripts/docs`). What it tells of the code, it asks the code: see `_ext/`."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+from vibeseater._version import __version__
+
+project = "VibeSeater"
+author = "The VibeSeater developers"
+project_copyright = author
+version = release = __version__
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_click",
+    "sphinx_copybutton",
+    "beyond",
+    "docstrings",
+    "reference",
+]
+exclude_patterns = ["_ext"]
+
+# Anchors as a forge makes them, so that a link works in both places.
+myst_heading_anchors = 4
+
+# Docstrings: Google's style, backticks for code.
+default_role = "mention"
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+napoleon_custom_sections = [("Returns", "params_style")]
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 88
+
+copybutton_prompt_text = "$ "
+copybutton_only_copy_prompt_lines = True
+
+html_theme = "furo"
+html_title = f"VibeSeater {release}"
+html_copy_source = False
+html_show_sphinx = False
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+
+
+def setup(app: Sphinx) -> None:
+    """Patterns of `index.md` that no page fits yet are left out: Sphinx would warn of each."""
+
+    def fitting(_app: Sphinx, name: str, source: list[str]) -> None:
+        if name == "index":
+            here = Path(__file__).parent
+            lines = source[0].splitlines(keepends=True)
+            source[0] = "".join(
+                line for line in lines if not re.fullmatch(r"[\w/-]*\*\n", line) or any(here.glob(f"{line.strip()}.md"))
+            )
+
+    app.connect("source-read", fitting)
