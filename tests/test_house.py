@@ -23,7 +23,7 @@ PACKAGE = Path(vibeseater.__file__).parent
 # of one storey don't know each other either, but for those named in NEIGHBOURS.
 STOREYS = (
     {"_version", "errors"},
-    {"draining", "html", "masking", "portal", "recurring", "settings", "throttle", "tickets", "topics"},
+    {"draining", "encryption", "html", "masking", "portal", "recurring", "settings", "throttle", "tickets", "topics"},
     {"models", "telemetry"},
     {"access", "inputs", "rates", "waking", "wire"},
     {"filters"},

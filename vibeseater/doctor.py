@@ -54,12 +54,14 @@ class ServerReport(msgspec.Struct, kw_only=True):
         url: its address, without a password; None where it could not be started.
         version: what it says of itself; None where it does not answer.
         latency_ms: the median of some round trips, in milliseconds.
+        tls: whether the connection is encrypted; None where there is none.
     """
 
     embedded: bool
     url: str | None = None
     version: str | None = None
     latency_ms: float | None = None
+    tls: bool | None = None
 
 
 class MigrationReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,6 +154,7 @@ async def _look_at_postgres(settings: Settings, report: Report) -> None:
     try:
         report.postgres.version = await connection.fetchval("SHOW server_version")
         report.postgres.latency_ms = await _median_ms(lambda: connection.fetchval("SELECT 1"))
+        report.postgres.tls = await connection.fetchval("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
         report.timescaledb = await timescale.installed_version(connection)
         state = await migrate.state(connection)
         report.migrations = MigrationReport(applied=state.applied, known=state.known)
@@ -248,6 +251,7 @@ async def _look_at_redis(settings: Settings, report: Report) -> None:
     try:
         await check_server(client, settings)
         targets: dict[str, Any] = {"target_nodes": RedisCluster.RANDOM} if isinstance(client, RedisCluster) else {}
+        report.redis.tls = (settings.redis_url or "").startswith("rediss")
         info = await client.info("server", **targets)
         report.redis.version = str(info.get("valkey_version") or info["redis_version"])
         report.redis.latency_ms = await _median_ms(lambda: client.ping(**targets))

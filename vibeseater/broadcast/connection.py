@@ -15,6 +15,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisClusterException, RedisError
 
+from vibeseater.encryption import why_not
 from vibeseater.errors import TooOldError, UnreachableError, in_a_line
 from vibeseater.settings import Settings, without_secrets
 
@@ -46,6 +47,7 @@ def make_client(settings: Settings) -> Redis | RedisCluster:
     patience: dict[str, Any] = {
         "socket_timeout": settings.connect_timeout,
         "socket_connect_timeout": settings.connect_timeout,
+        **_tls(url),
     }
     if is_cluster(url):
         return RedisCluster.from_url(url.replace("+cluster", "", 1), **patience)
@@ -54,8 +56,10 @@ def make_client(settings: Settings) -> Redis | RedisCluster:
 
 def make_patient_client(settings: Settings, url: str | None = None) -> Redis:
     """A client without a socket timeout, for those who watch their connection themselves: listeners and senders."""
+    url = url or settings.redis_url or ""
     return redis.Redis.from_url(
-        url or settings.redis_url or "",
+        url,
+        **_tls(url),
         socket_timeout=None,
         socket_connect_timeout=settings.connect_timeout,
         health_check_interval=0,
@@ -78,6 +82,11 @@ def make_node_client(settings: Settings) -> Callable[[str, int], Redis]:
     return make
 
 
+def _tls(url: str) -> dict[str, Any]:
+    """What holds for TLS unless the URL says otherwise: before redis-py 6, any certificate's name was good."""
+    return {"ssl_check_hostname": True} if urlsplit(url).scheme.startswith("rediss") else {}
+
+
 def is_cluster(url: str) -> bool:
     """Whether a URL names a Redis Cluster."""
     return urlsplit(url).scheme.endswith("+cluster")
@@ -98,11 +107,11 @@ async def check_server(client: Redis | RedisCluster, settings: Settings) -> None
             info = await client.info("server", target_nodes=RedisCluster.RANDOM)
         else:
             info = await client.info("server")
-    except (*REDIS_LOST, ValueError) as error:
-        raise UnreachableError(
-            f"Redis at {where} can't be reached: {in_a_line(error)}. Start it, mend VIBESEATER_REDIS_URL, "
-            "or unset it to use the embedded server."
-        ) from error
+    except (*REDIS_LOST, ValueError, TypeError) as error:  # the last: a parameter of the URL that redis-py has not
+        reason = why_not(error, settings.redis_url or "") or (
+            f"{in_a_line(error)}. Start it, mend VIBESEATER_REDIS_URL, or unset it to use the embedded server."
+        )
+        raise UnreachableError(f"Redis at {where} can't be reached: {reason}") from error
     version = str(info["redis_version"])
     if tuple(int(part) for part in version.split(".")[:2]) < oldest:
         raise TooOldError(f"Redis {version} is too old: VibeSeater needs {oldest[0]}.{oldest[1]} or newer. Upgrade it.")

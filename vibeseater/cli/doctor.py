@@ -121,6 +121,8 @@ def _free(size: int | None) -> str:
 def _server(server: ServerReport) -> str:
     parts = ["embedded" if server.embedded else str(server.url)]
     parts.append(f"version {server.version}" if server.version else "no answer")
+    if server.tls:
+        parts.append("over TLS")
     if server.latency_ms is not None:
         parts.append(f"answers in {server.latency_ms:.2f} ms")
     return ", ".join(parts)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import asyncpg
 import msgspec
 
+from vibeseater.encryption import why_not
 from vibeseater.errors import (
     ClosedError,
     ServerError,
@@ -87,7 +88,7 @@ async def connect(settings: Settings) -> Connection:
         UnreachableError: no PostgreSQL answers there.
         TooOldError: its version is not supported.
     """
-    async with _translated(settings):
+    async with _translated(settings, connecting=True):
         connection = await asyncpg.connect(
             settings.database_url, timeout=settings.connect_timeout, server_settings=_SERVER_SETTINGS
         )
@@ -137,21 +138,22 @@ def _check_version(connection: Connection) -> None:
 
 
 @asynccontextmanager
-async def _translated(settings: Settings) -> AsyncIterator[None]:
-    where = without_secrets(settings.database_url or "")
+async def _translated(settings: Settings, *, connecting: bool = False) -> AsyncIterator[None]:
+    url = settings.database_url or ""
+    where = without_secrets(url)
     try:
         yield
+    except asyncpg.ClientConfigurationError as error:  # which is an InterfaceError, too
+        reason = why_not(error, url) or f"{in_a_line(error)}. Mend it."
+        raise UnreachableError(f"VIBESEATER_DATABASE_URL={where!r} can't be used: {reason}") from error
     except (asyncpg.InvalidCatalogNameError, asyncpg.InvalidAuthorizationSpecificationError) as error:
-        raise UnreachableError(
-            f"PostgreSQL at {where} refuses: {in_a_line(error)}. Mend VIBESEATER_DATABASE_URL."
-        ) from error
+        reason = why_not(error, url) or f"{in_a_line(error)}. Mend VIBESEATER_DATABASE_URL."
+        raise UnreachableError(f"PostgreSQL at {where} refuses: {reason}") from error
     except CONNECTION_LOST as error:
-        raise UnreachableError(
-            f"PostgreSQL at {where} can't be reached: {in_a_line(error)}. Start it, mend VIBESEATER_DATABASE_URL, "
-            "or unset it to use the embedded server."
-        ) from error
-    except asyncpg.ClientConfigurationError as error:
-        raise UnreachableError(f"VIBESEATER_DATABASE_URL={where!r} can't be used: {error}. Mend it.") from error
+        reason = (connecting and why_not(error, url)) or (
+            f"{in_a_line(error)}. Start it, mend VIBESEATER_DATABASE_URL, or unset it to use the embedded server."
+        )
+        raise UnreachableError(f"PostgreSQL at {where} can't be reached: {reason}") from error
 
 
 class Pool:
@@ -255,7 +257,7 @@ class Pool:
             UnreachableError: PostgreSQL is away.
         """
         pool = self._opened()
-        async with _translated(self.settings):
+        async with _translated(self.settings, connecting=True):
             connection = await pool.acquire(timeout=timeout)
         cut = None if timeout is None else asyncio.get_running_loop().call_later(timeout, connection.terminate)
         try:
