@@ -29,10 +29,12 @@ extensions = [
     "docstrings",
     "reference",
 ]
-exclude_patterns = ["_ext"]
+# search.html is the site's own: searching.md stands for search.md.
+exclude_patterns = ["_ext", "search.md"]
 
 # Anchors as a forge makes them, so that a link works in both places.
 myst_heading_anchors = 4
+myst_enable_extensions = ["deflist"]
 
 # Docstrings: Google's style, backticks for code.
 default_role = "mention"

@@ -37,21 +37,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         allow_private_urls: whether sources may read addresses on loopback and private networks.
         retention_interval: seconds between two applications of the retention rules by servers; 0: they never do.
         user_agent: what sources call themselves; None for VibeSeater's name and version.
-        port: where `vibeseater serve` listens; 0 for any free port.
-        address: and on which of this machine's addresses; 0.0.0.0 for all networks.
-        allow_origins: further `host:port` under which its pages are opened; in the environment, apart by commas.
-        num_procs: its processes.
-        prefix: the path under which a proxy serves it, such as `/events`.
-        drain_timeout: seconds that requests under way get when it ends.
+        port: the port on which `vibeseater serve` listens; 0 for any free one.
+        address: the address of this machine on which it listens; 0.0.0.0 for all networks.
+        allow_origins: further `host:port` under which the pages are opened; in the environment, apart by commas.
+        num_procs: the processes of `vibeseater serve`, which share the port (Linux).
+        prefix: the path under which a proxy serves the pages, such as `/events`.
+        drain_timeout: seconds that requests under way get when the server ends.
         basic_auth: the file of who may sign in, JSON: names and their passwords.
-        oauth_provider: or the provider at which they sign in: `github`, `google`, `azure`, `okta`, `generic` …; what
-            else it needs is said in Panel's variables, `PANEL_OAUTH_KEY`, `PANEL_OAUTH_SECRET` ….
+        oauth_provider: the provider at which people sign in instead: `github`, `google`, `azure`, `okta`, `generic` …;
+            what else it needs is said in Panel's variables, `PANEL_OAUTH_KEY`, `PANEL_OAUTH_SECRET` ….
         cookie_secret: signs who is signed in; None: made anew by each server, so that logins end with it.
         login_days: days until one has to sign in again.
         metrics_token: lets read `/metrics`, as `Authorization: Bearer <token>`; None: this machine may read it.
-        frame_ancestors: origins whose pages may show its pages in a frame (a JupyterLab's, say), such as
+        frame_ancestors: origins whose pages may show these pages in a frame (a JupyterLab's, say), such as
             `https://lab.example.org`; in the environment, apart by commas.
-        max_sessions: pages that may be open in one of its processes; 0 for any number.
+        max_sessions: pages that may be open in one process; 0 for any number.
         opens_per_minute: pages, and as many websockets, that an address may open in a minute; 0 for any number.
     """
 

@@ -15,10 +15,15 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 ROOT = Path(__file__).parents[2]
-# Files beside `docs/` that the site holds as pages of its own.
-PAGES = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md", "README.md": "index.md"}
+# Files that the site holds as pages of other names.
+PAGES = {
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "README.md": "index.md",
+    "docs/search.md": "searching.md",
+}
 
-_LINK = re.compile(r"(?<=\]\()(\.[^)\s#]+)(#[^)\s]*)?(?=\))")
+_LINK = re.compile(r"(?<=\]\()([^)\s#:]+)(#[^)\s]*)?(?=\))")
 
 
 def forge() -> str:
@@ -33,12 +38,12 @@ def led_beyond(text: str, folder: PurePosixPath) -> str:
     def replaced(found: re.Match[str]) -> str:
         path, anchor = found[1], found[2] or ""
         target = os.path.normpath(folder / path).replace(os.sep, "/")
-        if target.startswith("docs/"):
-            return f"{path}{anchor}"
         if target in PAGES:
             # The README's parts are the site's own pages; its anchors are not.
             kept = "" if target == "README.md" else anchor
             return f"/{PAGES[target]}{kept}"
+        if target.startswith("docs/"):
+            return f"/{target.removeprefix('docs/')}{anchor}"
         return f"{forge()}{target}{anchor}"
 
     return _LINK.sub(replaced, text)
@@ -49,9 +54,8 @@ def _read(app: Sphinx, name: str, source: list[str]) -> None:
 
 
 def _include(app: Sphinx, path: Path, name: str, source: list[str]) -> None:
-    # An included file's links are relative to itself; what it is included into stands in docs/.
-    text = led_beyond(re.sub(r"(?<=\]\()(?![./#]|[a-z]+:)", "./", source[0]), PurePosixPath())
-    source[0] = text.replace("](./docs/", "](./")
+    # An included file's links are relative to itself, wherever it is included.
+    source[0] = led_beyond(source[0], PurePosixPath((Path(app.srcdir) / path).resolve().relative_to(ROOT).parent))
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -8,15 +8,19 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from docutils import nodes
 from sphinx import addnodes
+from sphinx.domains.python import PyObject
 
 if TYPE_CHECKING:
+    import click
     from docutils.parsers.rst.states import Inliner
     from sphinx.application import Sphinx
 
 _NAME = re.compile(r"[A-Za-z_][\w.]*(\(\))?")
 _BARS = re.compile(r"\|(\w+)\|")
+_ENTRY = re.compile(r"^    (\w+(?:, \w+)*):")
 _SEVERAL = re.compile(r"^(\s+)(\w+(?:, \w+)+):(?=\s)")
 
 _written: list[str] = []  # the docstring that is being read, as napoleon got it
@@ -65,7 +69,44 @@ def split_names(lines: list[str]) -> list[str]:
     return made
 
 
-def _before(_app: Sphinx, _what: str, _name: str, _object: Any, _options: Any, lines: list[str]) -> None:
+def with_all_fields(of: type[msgspec.Struct], lines: list[str]) -> list[str]:
+    """A struct's docstring that lists its fields all, those too whose names say everything."""
+    head = "Attributes:"
+    if head not in lines:
+        lines = [*lines, "", head]
+    begin = lines.index(head) + 1
+    entries: dict[str, list[str]] = {}
+    end = begin
+    while end < len(lines) and lines[end].strip():
+        if found := _ENTRY.match(lines[end]):
+            name = found[1]
+            entries[name] = []
+        entries[name].append(lines[end])
+        end += 1
+    told = {one: name for name in entries for one in name.split(", ")}
+    ordered: dict[str, list[str]] = {}
+    for one in of.__struct_fields__:
+        ordered.setdefault(told.get(one, one), entries.get(told.get(one, one), [f"    {one}: "]))
+    return [*lines[:begin], *(line for entry in {**ordered, **entries}.values() for line in entry), *lines[end:]]
+
+
+def without_connection_options(_app: Sphinx, context: click.Context, lines: list[str]) -> None:
+    """What stands once, at the top, is not said again of each command."""
+    if context.parent is None:
+        return
+    kept: list[str] = []
+    passing = False
+    for line in lines:
+        if line.startswith(".. option::"):
+            passing = "--database-url" in line or "--redis-url" in line
+        if not passing:
+            kept.append(line)
+    lines[:] = kept
+
+
+def _before(_app: Sphinx, what: str, _name: str, of: Any, _options: Any, lines: list[str]) -> None:
+    if what == "class" and issubclass(of, msgspec.Struct):
+        lines[:] = with_all_fields(of, lines)
     # |r| is an absolute value, and no substitution of Sphinx's.
     lines[:] = [_BARS.sub(r"\\|\1\\|", line) for line in split_names(lines)]
     _written[:] = lines
@@ -76,9 +117,23 @@ def _after(_app: Sphinx, what: str, _name: str, _object: Any, _options: Any, lin
         lines[:] = _written
 
 
+def _signature(
+    _app: Sphinx, what: str, _name: str, of: Any, _options: Any, signature: str | None, result: str | None
+) -> tuple[str | None, str | None]:
+    # Only views are made by their users; all else is given to them, and what it is made of is nobody's concern.
+    if what in ("class", "exception") and not of.__module__.startswith("vibeseater.views."):
+        return "", None
+    return signature, result
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Sphinx calls it."""
     app.add_role("mention", mention)
+    app.connect("sphinx-click-process-options", without_connection_options)
+    app.connect("autodoc-process-signature", _signature)
+    for field in PyObject.doc_field_types:
+        if field.name == "variable":
+            field.label = "Attributes"
     app.connect("autodoc-process-docstring", _before, priority=100)
     app.connect("autodoc-process-docstring", _after, priority=900)
     return {"parallel_read_safe": True}

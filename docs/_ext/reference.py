@@ -8,7 +8,8 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
@@ -39,46 +40,41 @@ def attributes(of: type) -> dict[str, str]:
     return found
 
 
-def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A table of Markdown."""
-    heads = list(heads)
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines)
-
-
 def settings() -> str:
-    """Every setting: its variable, its key in the file, its default and its meaning."""
+    """Every setting: its key in the file, its variable, its default and its meaning."""
     from vibeseater.settings import PREFIX, Settings
 
     told = attributes(Settings)
-    rows = []
+    parts = []
     for field in msgspec.structs.fields(Settings):
-        default = "a folder of this user's" if field.name == "home" else _default(field)
-        rows.append((f"`{PREFIX}{field.name.upper()}`", f"`{field.name}`", default, told.get(field.name, "")))
-    return table(("variable", "key", "default", "meaning"), rows)
+        default = "a folder of this user's" if field.name == "home" else _default(field) or "none"
+        parts.append(
+            f"## `{field.name}`\n\n{sentence(told.get(field.name, ''))}\n\n"
+            f"Variable `{PREFIX}{field.name.upper()}`; {_type(field.type)}; default: {default}"
+        )
+    return "\n\n".join(parts)
 
 
 def telemetry() -> str:
     """Every name of telemetry, when it is told, and what comes with it."""
     from vibeseater.telemetry import EVENTS
 
-    def listed(things: Mapping[str, str]) -> str:
-        return "; ".join(f"`{name}`: {text}" for name, text in things.items())
-
-    rows = (
-        (f"`{'.'.join(name[1:])}`", kind.when, listed(kind.measurements), listed(kind.metadata))
-        for name, kind in EVENTS.items()
-    )
-    return table(("name, after `vibeseater`", "told when", "measurements", "metadata"), rows)
+    parts = []
+    for name, kind in EVENTS.items():
+        lines = [f"## `{'.'.join(name)}`", "", kind.when]
+        for head, things in (("Measurements", kind.measurements), ("Metadata", kind.metadata)):
+            if things:
+                lines += ["", f"{head}:", "", *(f"- `{key}`: {text}" for key, text in things.items())]
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
 
 
 def metrics() -> str:
     """Every metric of `/metrics`, as one scrape of a server that nobody uses would describe it."""
-    rows = (
-        (f"`{name}`", kind, ", ".join(f"`{label}`" for label in labels), text)
+    return "\n\n".join(
+        f"`{name}`\n: {text}\n\n  {kind}{''.join(f', `{label}`' for label in labels)}"
         for name, kind, labels, text in described_metrics()
     )
-    return table(("metric", "type", "labels", "meaning"), rows)
 
 
 def described_metrics() -> list[tuple[str, str, tuple[str, ...], str]]:
@@ -143,7 +139,15 @@ def described_addresses() -> list[tuple[str, str]]:
         raise NotImplementedError  # nobody is served here
 
     routes = [*probe_routes(nothing), *ingest_routes(nothing), ("/rows", RowsSocket, {})]
-    return [(re.sub(r"\(.*\)", "<source_id>", route[0]), first_paragraph(route[1])) for route in routes]
+    return [
+        (re.sub(r"\(.*\)", "<source_id>", route[0]).replace("\\", ""), _without_its_address(first_paragraph(route[1])))
+        for route in routes
+    ]
+
+
+def _without_its_address(text: str) -> str:
+    text = re.sub(r"^`/\w+`: ", "", text)
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def first_paragraph(of: Any) -> str:
@@ -154,8 +158,25 @@ def first_paragraph(of: Any) -> str:
 def _fields(config: type, leaving_out: Collection[str] = ()) -> str:
     told = attributes(config)
     fields = [field for field in msgspec.structs.fields(config) if field.name not in leaving_out]
-    rows = [(f"`{one.name}`", _type(one.type), _default(one), told.get(one.name, "")) for one in fields]
-    return table(("field", "type", "default", "meaning"), rows) if rows else ""
+    parts = []
+    for one in fields:
+        default = _default(one)
+        kind = f"{_type(one.type)}{default and ', ' if one.required else default and '; default: '}{default}"
+        parts.append(f"`{one.name}`\n: {sentence(told.get(one.name, ''))}\n\n  {kind}")
+    return "\n\n".join(parts)
+
+
+def sentence(text: str) -> str:
+    """A docstring's half sentence as a whole one."""
+    text = text.rstrip(".…")
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
+def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table of Markdown."""
+    heads = list(heads)
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines)
 
 
 def _cell(text: str) -> str:
@@ -170,7 +191,7 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
     value = field.default
     if value is None or value in ("", ()):
         return ""
-    return f"`{msgspec.json.encode(value).decode()}`" if not isinstance(value, str) else f"`{value}`"
+    return f"`{value}`" if isinstance(value, str) else f"`{msgspec.json.encode(value).decode()}`"
 
 
 def _type(of: Any) -> str:
@@ -178,14 +199,14 @@ def _type(of: Any) -> str:
     if get_origin(of) is Annotated:
         return _type(get_args(of)[0])
     if get_origin(of) is Literal:
-        return " or ".join(f"`{value}`" for value in get_args(of))
+        return f"one of {', '.join(f'`{value}`' for value in get_args(of))}"
     if get_origin(of) in (list, tuple):
         return f"list of {_type(get_args(of)[0])}"
     if get_origin(of) is dict:
         return "mapping"
     if parts := [one for one in get_args(of) if one is not type(None)]:
         return " or ".join(dict.fromkeys(map(_type, parts)))
-    words = {str: "text", int: "integer", float: "number", bool: "true or false"}
+    words = {str: "text", int: "integer", float: "number", bool: "true or false", Path: "path"}
     return words.get(of, getattr(of, "__name__", str(of)))
 
 

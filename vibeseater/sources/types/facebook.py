@@ -42,9 +42,9 @@ class FacebookConfig(ReadConfig, frozen=True, kw_only=True):
         edge: `posts` (the page's own), `feed` (what others wrote there too) or `visitor_posts`.
         interval: seconds between two polls; more where the API says that it is asked too much.
         pages: how many answers are followed in one poll to reach the posts that are known.
-        version: of the Graph API.
-        api: its address.
-        event_type: of its events.
+        version: the Graph API's version.
+        api: the Graph API's address.
+        event_type: the type of its events.
     """
 
     page: str

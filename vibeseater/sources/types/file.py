@@ -51,15 +51,15 @@ class FileConfig(ReadConfig, frozen=True, kw_only=True):
         format: `csv`, `tsv` or `jsonl`; by the file's name when not given.
         follow: whether to go on as the file grows, and to go over to the new one when it is rotated.
         interval: seconds between two looks at a file that grows.
-        id: of its events; without it, the row's number and hash.
+        id: what an event is known by; without it, the row's number and hash.
         time: when a row happened; without it, the time of storing.
         time_unit: `iso`, `s` or `ms` (since 1970).
-        timezone: of times that don't tell theirs, such as `America/New_York`.
-        title: of its events; without it, the first column that looks like one.
-        event_type: of its events, `row` when not given; `{kind}` takes it from the column `kind`.
+        timezone: the zone of times that don't tell theirs, such as `America/New_York`.
+        title: an event's title; without it, the first column that looks like one.
+        event_type: the type of its events, `row` when not given; `{kind}` takes it from the column `kind`.
         columns: the names of the columns, where the file does not begin with them.
         missing: texts that stand for "no value", such as `NA`.
-        encoding: of the text; what does not fit becomes U+FFFD.
+        encoding: the text's encoding; what does not fit becomes U+FFFD.
         preset: `nycflights13`.
     """
 

@@ -42,8 +42,8 @@ class JsonConfig(ReadConfig, frozen=True, kw_only=True):
         time_unit: `iso`, `s` or `ms` (since 1970).
         title: pointer in an item to its title.
         link: pointer in an item to its page.
-        headers: to send along; a value may end with a reference, `Bearer env:NAME`.
-        event_type: of its events.
+        headers: what to send along; a value may end with a reference, `Bearer env:NAME`.
+        event_type: the type of its events.
     """
 
     url: str | None = None

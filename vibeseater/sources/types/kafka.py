@@ -38,13 +38,13 @@ class KafkaConfig(ReadConfig, frozen=True, kw_only=True):
         topic: what is read, all its partitions.
         start: where it begins in a partition that it does not know: `latest` with what comes, `earliest` with all.
         protocol: `plain`, or `tls`.
-        mechanism: of the login: `PLAIN`, `SCRAM-SHA-256`, `SCRAM-SHA-512`; no login when not given.
-        username: to log in with.
-        password: to log in with, by reference: `env:NAME`.
+        mechanism: how to log in: `PLAIN`, `SCRAM-SHA-256`, `SCRAM-SHA-512`; no login when not given.
+        username: the name to log in with.
+        password: the password to log in with, by reference: `env:NAME`.
         id, time, title, link: JSON pointers into a message. Without `id` its partition and offset are used, without
             `time` the message's own timestamp.
         time_unit: `iso`, `s`, `ms` or `us` (since 1970).
-        event_type: of its events.
+        event_type: the type of its events.
         count: messages in one read, at most.
     """
 

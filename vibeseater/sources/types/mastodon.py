@@ -51,7 +51,7 @@ class MastodonConfig(ReadConfig, frozen=True, kw_only=True):
         streaming: whether to listen rather than to ask again and again; most servers want a token for it.
         interval: seconds between two polls.
         token: an access token, by reference: `env:NAME`.
-        event_type: of its events.
+        event_type: the type of its events.
     """
 
     server: str

@@ -27,7 +27,7 @@ class PythonConfig(ReadConfig, frozen=True, kw_only=True):
     """Nothing but limits: the iterator itself can't be kept.
 
     Attributes:
-        event_type: of its events, where a thing does not bring its own.
+        event_type: the type of its events, where a thing does not bring its own.
     """
 
     event_type: str = "python"

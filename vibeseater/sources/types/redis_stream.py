@@ -39,13 +39,13 @@ class RedisConfig(ReadConfig, frozen=True, kw_only=True):
         stream: the key of the Redis Stream.
         group: the consumer group; made where it is missing.
         start: where a group that is made begins: `$` with what comes from then on, `0` with all there is.
-        username: to log in with.
-        password: to log in with, by reference: `env:NAME`.
+        username: the name to log in with.
+        password: the password to log in with, by reference: `env:NAME`.
         data: the entry's field that holds JSON; without it, the entry's fields are the content.
         id, time, title, link: JSON pointers into the content. Without `id` the entry's own id is used, without `time`
             the time in it.
         time_unit: `iso`, `s`, `ms` or `us` (since 1970).
-        event_type: of its events.
+        event_type: the type of its events.
         count: entries in one read, at most.
         claim_after: seconds after which what another consumer of the group took and did not acknowledge is claimed.
     """

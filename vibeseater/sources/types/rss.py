@@ -60,8 +60,8 @@ class RssConfig(ReadConfig, frozen=True, kw_only=True):
     Attributes:
         url: the feed's address.
         interval: seconds between two polls; the server may ask for more.
-        headers: to send along; a value may end with a reference, `Bearer env:NAME`.
-        event_type: of its events.
+        headers: what to send along; a value may end with a reference, `Bearer env:NAME`.
+        event_type: the type of its events.
     """
 
     url: str

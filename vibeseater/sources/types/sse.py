@@ -47,10 +47,10 @@ class SseConfig(ReadConfig, frozen=True, kw_only=True):
         preset: a well-known one: `wikimedia-recentchange`.
         id, time, title, link: JSON pointers into a message's data.
         time_unit: `iso`, `s` or `ms` (since 1970).
-        event_type: of its events.
+        event_type: the type of its events.
         events: take only messages of these names; all when empty.
         skip: pass over messages in which a pointer leads to this value.
-        headers: to send along; a value may end with a reference, `Bearer env:NAME`.
+        headers: what to send along; a value may end with a reference, `Bearer env:NAME`.
         idle_timeout: seconds of silence after which it connects again.
     """
 

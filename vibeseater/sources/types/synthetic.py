@@ -28,12 +28,13 @@ class SyntheticConfig(ReadConfig, frozen=True, kw_only=True):
     Attributes:
         mean: events per second in the long run; they come by chance, as a Poisson process.
         bursts: bursts per hour, in which events come `burst_factor` times as fast for `burst_seconds`.
-        burst_factor, burst_seconds: see `bursts`.
+        burst_factor: how many times as fast events come in a burst.
+        burst_seconds: how long a burst lasts.
         daily: how much the hour of the day counts, 0 to 1: with 1 nothing comes at 3 in the morning (UTC) and twice the
             mean at 3 in the afternoon.
         seed: the same seed gives the same contents; chance when not given.
         count: how many events it makes, then it is finished; no end when not given.
-        event_type: of its events.
+        event_type: the type of its events.
     """
 
     mean: Annotated[float, msgspec.Meta(gt=0, le=100_000)] = 1.0

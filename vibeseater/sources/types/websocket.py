@@ -52,12 +52,12 @@ class WebSocketConfig(ReadConfig, frozen=True, kw_only=True):
         items: pointer to the list of items in a message; the message itself when not given.
         id, time, title, link: JSON pointers into an item.
         time_unit: `iso`, `s`, `ms` or `us` (since 1970).
-        event_type: of its events.
+        event_type: the type of its events.
         only: take only messages in which each pointer leads to this value.
         skip: pass over messages in which a pointer leads to this value.
         cursor: pointer in a message to where to go on after it.
         cursor_parameter: of the address, in which that is told when connecting again.
-        headers: to send along; a value may end with a reference, `Bearer env:NAME`.
+        headers: what to send along; a value may end with a reference, `Bearer env:NAME`.
         token: a secret (`env:NAME`) that stands for `{token}` in the messages of `subscribe`.
         heartbeat: seconds of silence after which a ping is sent; one that stays unanswered ends the connection.
     """
