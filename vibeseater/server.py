@@ -250,10 +250,10 @@ class _Web:
     async def aclose(self) -> None:
         """Stop listening, let requests under way end, end every session (so that its feeds are closed), and let the
         pages' hooks run."""
-        # Two things have no public way in Bokeh: to close the websockets, and to end sessions before their time.
-        clients = list(self._tornado._clients)
-        self._server.stop()
-        for client in clients:
+        # Two things have no public way in Bokeh before 3.10: to close the websockets, and to end sessions before their
+        # time. From 3.10 on, it ends them by itself, but doesn't wait for requests under way: so it is told last.
+        self._http.stop()
+        for client in list(self._tornado._clients):
             client._socket.close(1001, "the server ends")
         await self._under_way.none(self._drain)
         await self._http.close_all_connections()
@@ -261,8 +261,12 @@ class _Web:
         # They are closed when the browsers have answered, of which nobody is told.
         while any(one.connection_count for one in self._server.get_sessions()) and time.monotonic() < patience:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-        for context in self._tornado.applications.values():
-            await context._cleanup_sessions(-1)
+        if hasattr(self._server, "stop_async"):
+            await self._server.stop_async()
+        else:
+            self._server.stop()
+            for context in self._tornado.applications.values():
+                await context._cleanup_sessions(-1)
         await self._ingest.aclose()
 
 

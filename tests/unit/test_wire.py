@@ -107,7 +107,7 @@ GOOD = json.loads(message_of(stored(1)))
         b'{"type": "new_event"}',
         b'{"type": "other", "events": []}',
         b'{"type": "\xff", "events": []}',
-        b'{"type": "new_event", "events": [], "x": ' + b"[" * 5000 + b"]" * 5000 + b"}",
+        b'{"type": "new_event", "events": [], "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
         b'{"type": "new_event", "events": [{}]}',
         json.dumps(GOOD).encode()[:-1],
         json.dumps(GOOD).encode("utf-16"),

@@ -16,7 +16,8 @@ from vibeseater.views.analysis.state import AnalysisState
 
 DAY = Interval(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC))
 
-moments = st.datetimes(datetime(1971, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
+# With a billion seconds (32 years) on top still within a hundred years from now.
+moments = st.datetimes(datetime(1971, 1, 1), datetime(2080, 1, 1), timezones=st.just(UTC))
 intervals = st.builds(
     lambda start, seconds: Interval(start, start + timedelta(seconds=seconds)), moments, st.integers(1, 10**9)
 )
