@@ -121,6 +121,15 @@ def test_telemetry_is_counted_a_commit_at_a_time_and_told_once_a_second() -> Non
     assert not [item for item in telemetry.handlers() if item.handler == figures._on_event]
 
 
+def test_every_name_of_telemetry_is_heard_but_what_is_told_for_each_event() -> None:
+    """So that the page shows it live."""
+    figures = Figures()
+    figures.begin()
+    heard = {item.event_name for item in telemetry.handlers() if item.handler == figures._on_event}
+    figures.end()
+    assert telemetry.EVENTS.keys() - heard == {("vibeseater", "events", "created")}
+
+
 def test_the_log_keeps_the_last_lines_and_python_goes_on_printing_warnings() -> None:
     tail, printed = LogTail(), []
 
@@ -148,3 +157,26 @@ def test_the_log_keeps_the_last_lines_and_python_goes_on_printing_warnings() -> 
     assert tail.lines[-1].text == "it failed (ValueError: why)"
     assert printed[0] == "line 0"
     assert len(printed) == 201
+
+
+def test_a_line_is_kept_and_printed_once() -> None:
+    """Whoever added the handler to a logger too, and whoever prints what a logger says himself."""
+    tail, printed = LogTail(), []
+
+    class Printer(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            printed.append(record.getMessage())
+
+    root, logger = logging.getLogger(), logging.getLogger("vibeseater.twice")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logging, "lastResort", Printer(logging.WARNING))
+        patch.setattr(root, "handlers", [])
+        patch.setattr(logger, "handlers", [tail])
+        tail.begin()
+        try:
+            logger.warning("heard at two loggers")
+            patch.setattr(logger, "handlers", [Printer()])
+            logger.warning("printed by its own handler")
+        finally:
+            tail.end()
+    assert [line.text for line in tail.lines] == printed == ["heard at two loggers", "printed by its own handler"]

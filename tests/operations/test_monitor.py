@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
+import redis.asyncio
 from prometheus_client.parser import text_string_to_metric_families
 
 import vibeseater
@@ -18,6 +20,7 @@ from vibeseater.operations import Monitor, Overview, database, exposition, monit
 from vibeseater.operations import monitor as monitoring
 from vibeseater.operations import problems as judging
 from vibeseater.operations.logs import log_events
+from vibeseater.operations.redis_state import RedisState, RedisWatch
 from vibeseater.operations.sharing import encoded
 from vibeseater.operations.siblings import Board, Siblings
 from vibeseater.operations.snapshot import SessionFigure
@@ -113,7 +116,7 @@ async def test_processes_hear_each_other_and_tell_one_that_vanished_from_one_tha
             return here.overview if here.overview is not None and here.overview.gone else None
 
         overview = await eventually(told)
-        assert [one.id for one in overview.gone] == ["host:1:x"]
+        assert [one.last.id for one in overview.gone] == ["host:1:x"]
         assert [problem.about for problem in overview.problems] == ["process"]
         assert "host:1 (ingest) has said nothing since" in overview.problems[0].message
 
@@ -245,3 +248,47 @@ async def test_events_are_logged_with_their_ids_as_extras(seater: VibeSeater, ca
     (record,) = [one for one in caplog.records if one.name == "vibeseater.events"]
     assert record.getMessage() == f"event {event.id} stored"
     assert (record.event_id, record.event_type, record.source_id) == (str(event.id), "goal", None)  # type: ignore[attr-defined]
+
+
+async def test_it_says_that_redis_cut_a_client_that_read_nothing(throwaway_redis: ThrowawayRedis) -> None:
+    """Where Redis tells it: no number is not zero."""
+    client = redis.asyncio.from_url(throwaway_redis.url)
+    try:
+        await client.config_set("client-output-buffer-limit", "pubsub 1mb 0 0")
+        watch = RedisWatch(client)
+        await watch.look()
+        assert (watch.state.error, watch.state.cut_lately) == ("", 0)
+        if "client_output_buffer_limit_disconnections" not in await client.info("stats"):
+            assert watch.state.cut is None
+            return
+        assert watch.state.cut == 0
+        deaf = client.pubsub()
+        await deaf.subscribe("x")
+        for _ in range(200):
+            await client.publish("x", b"." * 100_000)  # more than what lies in the sockets
+
+        async def is_told() -> bool:
+            watch._next = 0.0  # it looks every few seconds only
+            await watch.look()
+            return watch.state.cut == 1
+
+        await eventually(is_told)
+        assert watch.state.cut_lately == 1
+        await deaf.aclose()  # type: ignore[no-untyped-call]
+    finally:
+        await client.aclose()
+
+
+async def test_clients_that_redis_cut_are_counted_from_look_to_look(redis_url: str) -> None:
+    """Not from its beginning, nor when it begins anew."""
+    client = redis.asyncio.from_url(redis_url)
+    try:
+        watch = RedisWatch(client)
+        for cut, lately in ((None, 0), (7, 0), (9, 2), (0, 2), (1, 1)):
+            state = RedisState(cut=cut)
+            watch._note_cuts(state)
+            watch.state = state
+            assert state.cut_lately == lately
+        assert time.monotonic() - watch.state.cut_at < 5
+    finally:
+        await client.aclose()

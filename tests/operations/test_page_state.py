@@ -15,8 +15,11 @@ from vibeseater.operations import Monitor, Overview, Problem, monitor_of
 from vibeseater.operations.database import DatabaseState, Lease, SlowQuery
 from vibeseater.operations.history import History
 from vibeseater.operations.redis_state import RedisState
+from vibeseater.operations.roster import Gone
 from vibeseater.operations.snapshot import FeedFigure, LogLine, SessionFigure
-from vibeseater.views.operations_state import CHARTS, TABLES, OperationsState, milliseconds, size, span_of
+from vibeseater.views.measures import milliseconds, size, span_of
+from vibeseater.views.operations_state import CHARTS, OperationsState
+from vibeseater.views.operations_tables import TABLES
 from vibeseater.views.operations_view import OperationsView
 
 
@@ -34,7 +37,8 @@ async def overview(seater: VibeSeater) -> Overview:
         rates={"events_created": 3.0, "messages": 2.0},
     )
     other = msgspec.structs.replace(own, id="far:2:b", host="far", pid=2, feeds=[], sessions=[], redis=False, logs=[])
-    gone = msgspec.structs.replace(own, id="far:3:c", host="far", pid=3, at=now - 20, feeds=[], sessions=[], logs=[])
+    lost = msgspec.structs.replace(own, id="far:3:c", host="far", pid=3, at=now - 9e6, feeds=[], sessions=[], logs=[])
+    gone = Gone(last=lost, silent_since=now - 20)  # its clock is wrong
     return Overview(
         at=now,
         own=own.id,
@@ -60,7 +64,7 @@ async def test_every_table_chart_and_fact_is_text_that_is_harmless(overview: Ove
     state.take(overview, history)
     assert state.tables.keys() == TABLES.keys()
     for name, rows in state.tables.items():
-        known = {key for key, _ in TABLES[name][1]} | {"key", "mark"}
+        known = {key for key, _ in TABLES[name].columns} | {"key", "mark"}
         for row in rows:
             assert row.keys() <= known, name
             assert all(isinstance(value, str) for value in row.values())

@@ -110,3 +110,24 @@ async def test_a_share_of_the_events_is_told(seater: VibeSeater) -> None:
     assert 50 < len(exporter.get_finished_spans()) < 150
     with pytest.raises(InputError, match="ratio"):
         instrument(ratio=2.0)
+
+
+async def test_a_second_call_goes_on_instead_of_the_first(seater: VibeSeater) -> None:
+    """As when a notebook's cell is run again: nothing is told twice, and the first call's end ends nothing."""
+    exporters, readers, stops = [], [], []
+    for _ in range(2):
+        exporter, provider, reader = InMemorySpanExporter(), TracerProvider(), InMemoryMetricReader()
+        provider.add_span_processor(SimpleSpanProcessor(exporter))
+        stops.append(instrument(tracer_provider=provider, meter_provider=MeterProvider([reader])))
+        exporters.append(exporter)
+        readers.append(reader)
+    try:
+        stops[0]()
+        stream = await seater.streams.create_stream(title="s")
+        item = {"stream_id": stream.id, "event_type": "t", "content": {}}
+        await seater.events.create_events_batch([item] * 3)
+    finally:
+        stops[1]()
+    assert [len(exporter.get_finished_spans()) for exporter in exporters] == [0, 3]
+    assert "events_created" not in str(readers[0].get_metrics_data())
+    assert not [one for one in telemetry.handlers() if one.handler_id.startswith("vibeseater.tracing")]

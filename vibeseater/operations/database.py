@@ -30,7 +30,7 @@ SELECT count(*) FILTER (WHERE backend_type = 'client backend') AS connections,
        coalesce(extract(epoch FROM max(clock_timestamp() - xact_start) FILTER (
            WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND backend_xmin IS NOT NULL)), 0)::float8
            AS oldest_transaction,
-       current_setting('server_version') AS version
+       current_setting('server_version') AS version, clock_timestamp() AS clock
 FROM pg_stat_activity
 """
 _SLOW_QUERIES = """
@@ -132,6 +132,7 @@ class DatabaseState(msgspec.Struct, kw_only=True):
     """What was read last. `at` is when; `error` is what is wrong, else empty.
 
     Attributes:
+        clock_offset: seconds that PostgreSQL's clock is ahead of this machine's.
         events: stored ever, and `events_rate` by second since the look before, whichever process stored them.
     """
 
@@ -144,6 +145,7 @@ class DatabaseState(msgspec.Struct, kw_only=True):
     waiting: int = 0
     most_connections: int = 0
     oldest_transaction: float = 0.0
+    clock_offset: float = 0.0
     events: int = 0
     events_rate: float | None = None
     moving: list[MovingStream] = []
@@ -194,8 +196,10 @@ class DatabaseWatch:
 
     async def _read(self, connection: Connection, topics: list[str]) -> None:
         state, now = self.state, time.monotonic()
+        asked = time.time()
         row = await connection.fetchrow(_ACTIVITY)
         assert row is not None
+        state.clock_offset = row["clock"].timestamp() - (asked + time.time()) / 2
         state.connections, state.connections_here, state.active = row["connections"], row["here"], row["active"]
         state.waiting, state.most_connections = row["waiting"], row["most"]
         state.oldest_transaction, state.version = row["oldest_transaction"], row["version"]

@@ -33,6 +33,8 @@ COUNTERS = (
     "polls_failed",
     "items",
     "webhook_answers",
+    "purged_events",
+    "purges_failed",
     "handlers_failed",
     "links",
     "garbage",
@@ -62,6 +64,8 @@ _HEARD = (
     _Heard(("sources", "polled"), {"polls": "", "items": "items"}),
     _Heard(("sources", "failed"), {"polls_failed": ""}),
     _Heard(("ingest", "answered"), {"webhook_answers": ""}),
+    _Heard(("retention", "applied"), {"purged_events": "events"}),
+    _Heard(("retention", "failed"), {"purges_failed": ""}),
     _Heard(("telemetry", "handler_failed"), {"handlers_failed": ""}),
 )
 

@@ -44,6 +44,7 @@ class LogTail(logging.Handler):
         super().__init__(logging.INFO)
         self.lines: deque[LogLine] = deque(maxlen=_MOST)
         self._users = 0
+        self._mark = f"_kept_by_{id(self)}"
 
     def begin(self) -> None:
         """Listen."""
@@ -59,9 +60,12 @@ class LogTail(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a line."""
+        if self._mark in record.__dict__:  # it comes once for each logger on its way that this handler was added to
+            return
+        record.__dict__[self._mark] = True
         last = logging.lastResort
         # Where nobody set up logging, Python prints warnings itself, but only while nobody at all listens.
-        if last is not None and record.levelno >= last.level and logging.getLogger().handlers == [self]:
+        if last is not None and record.levelno >= last.level and not self._others_hear(record):
             last.handle(record)
         if record.levelno < logging.WARNING and not record.name.startswith("vibeseater"):
             return
@@ -73,6 +77,15 @@ class LogTail(logging.Handler):
             self.handleError(record)
             return
         self.lines.append(LogLine(at=record.created, level=record.levelname, logger=record.name, text=text[:_LONGEST]))
+
+    def _others_hear(self, record: logging.LogRecord) -> bool:
+        """Whether somebody else handles what that record's logger says, and so prints it, or wants it silent."""
+        logger: logging.Logger | None = logging.getLogger(record.name)
+        while logger is not None:
+            if any(handler is not self for handler in logger.handlers):
+                return True
+            logger = logger.parent if logger.propagate else None
+        return False
 
 
 log_tail = LogTail()

@@ -7,6 +7,7 @@ are that process's own counters, so that one that is replaced is a series that e
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -21,9 +22,12 @@ from prometheus_client.metrics_core import (
     Metric,
 )
 
+from vibeseater.operations.database import DatabaseState
 from vibeseater.operations.histogram import BOUNDS, EXPORTED
 from vibeseater.operations.monitor import Monitor
 from vibeseater.operations.overview import Overview
+from vibeseater.operations.problems import SEVERITIES
+from vibeseater.operations.redis_state import RedisState
 from vibeseater.operations.snapshot import Distribution, ProcessSnapshot
 
 __all__ = ["CONTENT_TYPE", "exposition", "families"]
@@ -55,6 +59,8 @@ _COUNTERS = {
     "items": ("vibeseater_source_items", "Items that sources told of."),
     "webhook_answers": ("vibeseater_webhook_answers", "Requests to /ingest that were answered."),
     "viewers_let_go": ("vibeseater_viewers_let_go", "Browsers that were too far behind and were let go, to ask anew."),
+    "purged_events": ("vibeseater_retention_events", "Events that rules of retention purged."),
+    "purges_failed": ("vibeseater_retention_failures", "Rules of retention that could not be carried out."),
     "handlers_failed": ("vibeseater_telemetry_failures", "Telemetry handlers that raised."),
 }
 _HISTOGRAMS = {
@@ -80,29 +86,48 @@ _GAUGES: dict[str, tuple[str, Callable[[ProcessSnapshot], float]]] = {
         "Bytes that wait to be sent to the slowest browser.",
         lambda one: max((session.waiting for session in one.sessions), default=0),
     ),
+    "vibeseater_session_stuck_seconds": (
+        "For how long the most stuck browser has taken nothing.",
+        lambda one: max((session.stuck for session in one.sessions), default=0),
+    ),
+    "vibeseater_clock_offset_seconds": ("How much PostgreSQL's clock is ahead.", lambda one: one.clock_offset),
     "vibeseater_redis_heard": ("Whether the process hears Redis.", lambda one: one.redis),
     "vibeseater_postgres_answers": ("Whether PostgreSQL answered the process.", lambda one: one.postgres),
 }
-_DATABASE = {
-    "vibeseater_database_bytes": ("Size of the database.", "bytes"),
-    "vibeseater_database_partitions": ("Chunks or partitions of the events.", "partitions"),
-    "vibeseater_database_connections": ("Clients connected to the server.", "connections"),
-    "vibeseater_database_connections_max": ("Clients that may be connected.", "most_connections"),
-    "vibeseater_database_waiting": ("Queries that wait for a lock.", "waiting"),
-    "vibeseater_database_oldest_transaction_seconds": ("Age of the oldest open transaction.", "oldest_transaction"),
-    "vibeseater_stored_events": ("Events ever stored.", "events"),
-    "vibeseater_streams": ("Streams.", "streams"),
-    "vibeseater_live_streams": ("Streams that are live.", "live_streams"),
-    "vibeseater_sources": ("Sources.", "sources"),
+_DATABASE: dict[str, tuple[str, Callable[[DatabaseState], float]]] = {
+    "vibeseater_database_bytes": ("Size of the database.", lambda it: it.bytes),
+    "vibeseater_database_partitions": ("Chunks or partitions of the events.", lambda it: it.partitions),
+    "vibeseater_database_connections": ("Clients connected to the server.", lambda it: it.connections),
+    "vibeseater_database_connections_active": ("Those of them that are at work.", lambda it: it.active),
+    "vibeseater_database_connections_max": ("Clients that may be connected.", lambda it: it.most_connections),
+    "vibeseater_database_waiting": ("Queries that wait for a lock.", lambda it: it.waiting),
+    "vibeseater_database_oldest_transaction_seconds": (
+        "Age of the oldest open transaction.",
+        lambda it: it.oldest_transaction,
+    ),
+    "vibeseater_database_slow_queries": ("Queries that run for seconds.", lambda it: len(it.slow)),
+    "vibeseater_database_slowest_query_seconds": (
+        "How long the slowest of them has run.",
+        lambda it: max((one.seconds for one in it.slow), default=0),
+    ),
+    "vibeseater_stored_events": ("Events ever stored.", lambda it: it.events),
+    "vibeseater_streams": ("Streams.", lambda it: it.streams),
+    "vibeseater_live_streams": ("Streams that are live.", lambda it: it.live_streams),
+    "vibeseater_sources": ("Sources.", lambda it: it.sources),
+    "vibeseater_idle_sources": ("Sources that are to run and that nobody runs.", lambda it: len(it.idle)),
+    "vibeseater_failing_sources": ("Sources whose last reading failed.", lambda it: len(it.failing)),
+    "vibeseater_idle_alert_rules": ("Alert rules that nobody evaluates.", lambda it: len(it.idle_rules)),
 }
-_REDIS = {
-    "vibeseater_redis_clients": ("Clients of Redis.", "clients"),
-    "vibeseater_redis_listeners": ("Those of them that are subscribed.", "listeners"),
-    "vibeseater_redis_memory_bytes": ("Memory that Redis uses.", "memory"),
-    "vibeseater_redis_memory_max_bytes": ("Memory that it may use; 0 for all.", "most_memory"),
-    "vibeseater_redis_output_buffer_bytes": ("Bytes that Redis keeps for clients slow to read.", "waiting"),
-    "vibeseater_redis_clients_cut": ("Clients that Redis cut because they were too slow.", "dropped"),
-    "vibeseater_redis_ping_seconds": ("How quickly it answers.", "answers_in"),
+_REDIS: dict[str, tuple[str, Callable[[RedisState], float]]] = {
+    "vibeseater_redis_nodes": ("Nodes of Redis that answer.", lambda it: it.nodes),
+    "vibeseater_redis_clients": ("Clients of Redis.", lambda it: it.clients),
+    "vibeseater_redis_listeners": ("Those of them that are subscribed.", lambda it: it.listeners),
+    "vibeseater_redis_channels": ("Channels that somebody is subscribed to.", lambda it: it.channels),
+    "vibeseater_redis_memory_bytes": ("Memory that Redis uses.", lambda it: it.memory),
+    "vibeseater_redis_memory_max_bytes": ("Memory that it may use; 0 for all.", lambda it: it.most_memory),
+    "vibeseater_redis_output_buffer_bytes": ("Bytes that it keeps for clients slow to read.", lambda it: it.waiting),
+    "vibeseater_redis_output_buffer_bytes_max": ("Those for the slowest of them.", lambda it: it.most_waiting),
+    "vibeseater_redis_ping_seconds": ("How quickly it answers.", lambda it: it.answers_in),
 }
 
 
@@ -149,7 +174,7 @@ class _Collector:
             yield gauge
         yield from self._by_name()
         if self._overview is not None:
-            yield from _around(self._overview)
+            yield from self._around(self._overview)
 
     def _by_name(self) -> Iterator[Metric]:
         cpu = CounterMetricFamily("vibeseater_process_cpu_seconds", "Processor time.", labels=["process"])
@@ -157,47 +182,54 @@ class _Collector:
         topics = CounterMetricFamily(
             "vibeseater_topic_messages", "Messages by topic, of fifty that move.", labels=["process", "topic"]
         )
+        watchers = GaugeMetricFamily(
+            "vibeseater_topic_feeds", "Live feeds by topic, of fifty that are watched.", labels=["process", "topic"]
+        )
         for one in self._processes:
             cpu.add_metric([_label(one)], one.cpu_seconds)
-            for page, count in sorted(one.pages.items()):
-                sessions.add_metric([_label(one), page], count)
-            for topic, count in one.topics.items():
-                topics.add_metric([_label(one), topic], count)
-        yield from (cpu, sessions, topics)
+            for family, numbers in ((sessions, one.pages), (topics, one.topics), (watchers, one.watchers)):
+                for name, number in sorted(numbers.items()):
+                    family.add_metric([_label(one), name], number)
+        yield from (cpu, sessions, topics, watchers)
 
-
-def _around(overview: Overview) -> Iterator[Metric]:
-    """PostgreSQL, Redis, the workers, and what is wrong."""
-    for up, error in (("postgres", overview.database.error), ("redis", overview.redis_error or overview.redis.error)):
-        yield GaugeMetricFamily(f"vibeseater_{up}_up", "Whether it answers.", float(not error))
-    for named, state in ((_DATABASE, overview.database), (_REDIS, overview.redis)):
-        for name, (text, field) in named.items():
-            yield GaugeMetricFamily(name, text, float(getattr(state, field)))
-    yield GaugeMetricFamily(
-        "vibeseater_database_slow_queries", "Queries that run for seconds.", float(len(overview.database.slow))
-    )
-    yield _counted(
-        "vibeseater_leases",
-        "Sources and alert rules by the process that runs them.",
-        ("kind", "holder"),
-        ((lease.kind, lease.holder, lease.number) for lease in overview.database.leases if lease.held),
-    )
-    yield GaugeMetricFamily(
-        "vibeseater_idle_sources", "Sources that are to run and that nobody runs.", float(len(overview.database.idle))
-    )
-    yield GaugeMetricFamily(
-        "vibeseater_failing_sources", "Sources whose last reading failed.", float(len(overview.database.failing))
-    )
-    yield GaugeMetricFamily("vibeseater_processes_gone", "Processes that vanished.", float(len(overview.gone)))
-    yield _counted(
-        "vibeseater_problems",
-        "What /operations says is wrong.",
-        ("severity",),
-        (
-            (severity, sum(problem.severity == severity for problem in overview.problems))
-            for severity in ("error", "warning")
-        ),
-    )
+    def _around(self, overview: Overview) -> Iterator[Metric]:
+        """PostgreSQL, Redis, the workers, and what is wrong."""
+        database, redis = overview.database, overview.redis
+        for up, error in (("postgres", database.error), ("redis", overview.redis_error or redis.error)):
+            yield GaugeMetricFamily(f"vibeseater_{up}_up", "Whether it answers.", float(not error))
+        for name, (text, of_database) in _DATABASE.items():
+            yield GaugeMetricFamily(name, text, float(of_database(database)))
+        for name, (text, of_redis) in _REDIS.items():
+            yield GaugeMetricFamily(name, text, float(of_redis(redis)))
+        # Not told where Redis does not tell it: no number is not zero.
+        yield CounterMetricFamily(
+            "vibeseater_redis_clients_cut", "Clients that Redis cut because they were too slow to read.", redis.cut
+        )
+        named = {topic for one in self._processes for topic in (*one.topics, *one.watchers)}
+        yield _counted(
+            "vibeseater_stream_events",
+            "Events ever stored in a stream that got some within a minute, of those that have a name above.",
+            ("stream",),
+            ((str(one.id), one.total) for one in database.moving if f"stream:{one.id}" in named),
+        )
+        for name, text, held in (
+            ("vibeseater_leases", "Sources and alert rules by the process that runs them.", True),
+            ("vibeseater_leases_lost", "Those whose process did not renew them in time.", False),
+        ):
+            leases = ((one.kind, one.holder, one.number) for one in database.leases if one.held == held)
+            yield _counted(name, text, ("kind", "holder"), leases)
+        yield GaugeMetricFamily(
+            "vibeseater_processes_gone",
+            "Processes that vanished, and none took the place.",
+            float(len(overview.missing)),
+        )
+        problems = Counter(one.severity for one in overview.problems)
+        yield _counted(
+            "vibeseater_problems",
+            "What /operations says is wrong.",
+            ("severity",),
+            ((severity, problems[severity]) for severity in SEVERITIES),
+        )
 
 
 def _counted(name: str, text: str, labels: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> Metric:

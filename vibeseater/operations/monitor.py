@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
@@ -29,6 +31,7 @@ from vibeseater.operations.naming import NamedTopics
 from vibeseater.operations.overview import Overview, history_of
 from vibeseater.operations.problems import problems_of
 from vibeseater.operations.redis_state import RedisWatch
+from vibeseater.operations.roster import Roster
 from vibeseater.operations.sessions import ROWS, Sessions
 from vibeseater.operations.sharing import EXPIRY, Sharing, decoded, encoded
 from vibeseater.operations.siblings import Siblings
@@ -43,7 +46,6 @@ _EVERY = 1.0
 _MOST_TOPICS = 50
 _MOST_FEEDS = 50
 _MOST_SESSIONS = 100
-_REMEMBERED = 600.0  # seconds that a process that vanished is told of
 _FRESH = 3.0  # seconds that a sibling's word is believed
 _PATIENCE = 1.0  # seconds that a look waits for PostgreSQL's and Redis' answers
 
@@ -78,10 +80,11 @@ class Monitor:
         self._tick = asyncio.Event()
         self._last: tuple[float, dict[str, float], dict[str, int]] = (time.monotonic(), {}, {})
         self._named = NamedTopics(_MOST_TOPICS)
-        self._known: dict[str, ProcessSnapshot] = {}
-        self._gone: dict[str, ProcessSnapshot] = {}
+        self._named_watched = NamedTopics(_MOST_TOPICS)
+        self._own: ProcessSnapshot | None = None
+        self._roster = Roster(EXPIRY)
         self._heard: list[ProcessSnapshot] = []
-        self._heard_since = 0.0  # by `monotonic`: since when Redis has answered without a break
+        self._heard_since = math.inf  # by `monotonic`: since when Redis has answered without a break
         self._redis_error = ""
 
     def start(self) -> None:
@@ -135,9 +138,9 @@ class Monitor:
     def server_snapshots(self) -> list[ProcessSnapshot]:
         """What the processes of this server have told, this one included; all from the same place, so that no figure
         goes back, whichever of them is asked."""
-        own = self._known.get(self._seater.streaming.holder) or self.snapshot()
+        own = self._own or self.snapshot()
         if self._siblings is not None:
-            told = decoded(self._siblings.heard(time.time() - _FRESH))
+            told = decoded(self._siblings.heard(time.monotonic() - _FRESH))
             if all(one.id != own.id for one in told):
                 told.append(own)
             return sorted(told, key=lambda one: one.pid)
@@ -157,10 +160,10 @@ class Monitor:
     async def _look(self) -> None:
         figures.turn()
         self._loop_watch.turn()
-        own = self.snapshot(turn=True)
+        own = self._own = self.snapshot(turn=True)
         data = encoded(own)
         if self._siblings is not None:
-            self._siblings.tell(own.at, data)
+            self._siblings.tell(time.monotonic(), data)
         await self._ask(
             {
                 "others": lambda: self._exchange(own, data),
@@ -168,13 +171,12 @@ class Monitor:
                 "redis": self._redis.look,
             }
         )
-        processes = self._all(own)
-        self._note_gone(processes)
+        self._hear(own)
         overview = Overview(
             at=time.time(),
             own=own.id,
-            processes=processes,
-            gone=sorted(self._gone.values(), key=lambda one: -one.at),
+            processes=[own, *self._roster.present],
+            gone=self._roster.gone,
             database=self._database.state,
             redis=self._redis.state,
             redis_error=self._redis_error,
@@ -202,35 +204,24 @@ class Monitor:
         except REDIS_LOST as error:
             self._redis_error = in_a_line(error)
         else:
-            if self._redis_error or not self._heard_since:
-                self._heard_since = time.monotonic()
+            self._heard_since = min(self._heard_since, time.monotonic())
             self._redis_error = ""
             return
-        self._heard = []
+        self._heard, self._heard_since = [], math.inf
 
-    def _all(self, own: ProcessSnapshot) -> list[ProcessSnapshot]:
-        found = {one.id: one for one in self._heard}
+    def _hear(self, own: ProcessSnapshot) -> None:
+        """Let the roster judge of what was heard by Redis and from the siblings."""
+        words = {one.id: one for one in self._heard}
         if self._siblings is not None:
-            found |= {one.id: one for one in decoded(self._siblings.heard(time.time() - _FRESH))}
-        for one in found.values():
-            if one.ended:
-                self._known.pop(one.id, None)
-        found[own.id] = own
-        others = sorted(
-            (one for one in found.values() if one.id != own.id and not one.ended), key=lambda one: (one.host, one.pid)
+            words |= {one.id: one for one in decoded(self._siblings.heard(time.monotonic() - _FRESH))}
+        words.pop(own.id, None)
+        self._roster.hear(
+            time.monotonic(),
+            time.time(),
+            words.values(),
+            redis_since=self._heard_since,
+            siblings="" if self._siblings is None else own.server,
         )
-        return [own, *others]
-
-    def _note_gone(self, processes: list[ProcessSnapshot]) -> None:
-        there = {one.id for one in processes}
-        judged = not self._redis_error and time.monotonic() - self._heard_since > EXPIRY
-        for one in [one for one in self._known.values() if one.id not in there]:
-            if judged:
-                self._gone[one.id] = one
-                del self._known[one.id]
-        self._known |= {one.id: one for one in processes}
-        now = time.time()
-        self._gone = {key: one for key, one in self._gone.items() if key not in there and now - one.at < _REMEMBERED}
 
     def snapshot(self, *, turn: bool = False) -> ProcessSnapshot:
         """How this process fares now; with `turn`, rates begin anew."""
@@ -242,9 +233,11 @@ class Monitor:
         topic_rates = {topic: (count - topics_then.get(topic, 0)) / past for topic, count in topics.items()}
         moving = sorted((one for one, rate in topic_rates.items() if rate > 0), key=lambda one: -topic_rates[one])
         feeds = self._feeds()
+        watchers = Counter(feed.topic for feed in feeds)
         if turn:
             self._last = (now, counters, topics)
             self._named.turn(now, moving)
+            self._named_watched.turn(now, (topic for topic, _ in watchers.most_common()))
             for feed in feeds:
                 figures.histograms["feed_behind"].observe(feed.behind)
         cpu, cpu_seconds = self._machine.cpu()
@@ -289,6 +282,8 @@ class Monitor:
             sessions=[one for one in sessions if one.page != ROWS or one.waiting][:_MOST_SESSIONS],
             told=list(figures.told)[-40:],
             logs=list(log_tail.lines)[-40:],
+            clock_offset=self._database.state.clock_offset,
+            watchers={topic: watchers[topic] for topic in self._named_watched if topic in watchers},
         )
 
     @property
@@ -301,7 +296,7 @@ class Monitor:
         return {**figures.counters, "events_broadcast": seater.publisher.events, **dict(seater.hub.totals())}
 
     def _feeds(self) -> list[FeedFigure]:
-        now = time.time()
+        now = time.time() + self._database.state.clock_offset
         found = []
         for topic, watcher in self._seater.hub.watchers():
             if isinstance(watcher, LiveFeed):

@@ -10,6 +10,7 @@ from vibeseater.operations.database import DatabaseState
 from vibeseater.operations.histogram import added, quantile
 from vibeseater.operations.problems import Problem
 from vibeseater.operations.redis_state import RedisState
+from vibeseater.operations.roster import Gone
 from vibeseater.operations.snapshot import ProcessSnapshot
 
 __all__ = ["HISTORY", "Overview", "history_of"]
@@ -25,14 +26,14 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         own: this process's id.
         processes: this one first.
-        gone: those that vanished without a farewell, in the last ten minutes; their last words.
+        gone: those that vanished without a farewell, in the last ten minutes, the latest first.
         redis_error: why others were not heard, else empty.
     """
 
     at: float
     own: str
     processes: list[ProcessSnapshot]
-    gone: list[ProcessSnapshot]
+    gone: list[Gone]
     database: DatabaseState
     redis: RedisState
     redis_error: str
@@ -44,6 +45,11 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
         moving = next((one.title for one in self.database.moving if str(one.id) == key), None)
         found = self.database.titles.get(key, moving)
         return f"“{found}”" if found else topic
+
+    @property
+    def missing(self) -> list[Gone]:
+        """Those of the gone whose place nobody took."""
+        return [one for one in self.gone if not one.successor]
 
     @property
     def stored_rate(self) -> float:

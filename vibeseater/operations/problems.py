@@ -13,7 +13,10 @@ from vibeseater.operations.snapshot import ProcessSnapshot
 if TYPE_CHECKING:
     from vibeseater.operations.overview import Overview
 
-__all__ = ["Problem", "problems_of"]
+__all__ = ["SEVERITIES", "Problem", "problems_of"]
+
+SEVERITIES = ("error", "warning", "notice")
+"""The worst first."""
 
 LATE = 0.5  # seconds that an event loop may be late
 BEHIND_SECONDS = 5.0  # that a feed's consumer may be behind
@@ -25,6 +28,9 @@ LONG_TRANSACTION = 600.0  # seconds
 SLOW_QUERY = 30.0  # seconds
 SLOW_COMMIT = 0.5  # seconds, of the 99th of a hundred
 FULL = 0.85  # of what there may be
+CLOCKS = 2.0  # seconds that a host's clock may differ from PostgreSQL's
+AGAIN = 3  # processes that vanished within ten minutes, after which it is no accident
+CUT = 60.0  # seconds for which it is told that Redis cut a client
 QUEUED = 10_000
 
 
@@ -33,7 +39,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         about: such as `settings`, `postgres`, `redis`, `disk`, `process`, `viewer`, `source`.
-        severity: `error` (it does not work) or `warning` (it does, but not as well as it should).
+        severity: `error` (it does not work), `warning` (it does, but not as well as it should), or `notice` (it is well
+            again, but worth to look into).
         message: what is wrong.
         cure: what to do; empty where the message says it.
     """
@@ -50,10 +57,11 @@ def problems_of(overview: Overview) -> list[Problem]:
         *_redis(overview),
         *_postgres(overview),
         *_gone(overview),
+        *_clocks(overview),
         *_work(overview),
         *(problem for process in overview.processes for problem in _process(process, overview)),
     ]
-    return sorted(found, key=lambda problem: problem.severity)  # "error" before "warning"
+    return sorted(found, key=lambda problem: SEVERITIES.index(problem.severity))
 
 
 def _error(about: str, message: str, cure: str) -> Problem:
@@ -86,6 +94,13 @@ def _redis(overview: Overview) -> Iterator[Problem]:
             "redis",
             f"Redis uses {state.memory / state.most_memory:.0%} of the memory that it may use (maxmemory).",
             "Raise maxmemory, or see who else keeps data there.",
+        )
+    if time.monotonic() - state.cut_at < CUT:
+        yield _warning(
+            "redis",
+            f"Redis cut {state.cut_lately} {'clients' if state.cut_lately > 1 else 'client'} within the last minute, "
+            "too slow to read. A VibeSeater connects anew, and reads what it lacks from PostgreSQL.",
+            "See which process's event loop is late; others' clients: raise client-output-buffer-limit pubsub.",
         )
     if state.most_waiting > 8 << 20:
         yield _warning(
@@ -126,20 +141,51 @@ def _postgres(overview: Overview) -> Iterator[Problem]:
         )
 
 
+def _clocks(overview: Overview) -> Iterator[Problem]:
+    offsets = {one.host: one.clock_offset for one in overview.processes if abs(one.clock_offset) > CLOCKS}
+    for host, offset in sorted(offsets.items()):
+        yield _warning(
+            "clock",
+            f"The clock of {host} is {abs(offset):.0f} s {'behind' if offset > 0 else 'ahead of'} PostgreSQL's: ages "
+            "and delivery times that are told there are wrong by as much. No event is lost or out of order.",
+            "Let chrony or systemd-timesyncd set it, on both machines.",
+        )
+
+
 def _waits(what: str) -> str:
     return f", waiting for {what}" if what.startswith("Lock") else ""
 
 
 def _gone(overview: Overview) -> Iterator[Problem]:
-    for process in overview.gone:
-        clock = time.strftime("%H:%M:%S", time.gmtime(process.at))
+    for one in overview.missing:
         yield _error(
             "process",
-            f"{process.name} ({process.kind}) has said nothing since {clock} UTC: it was killed, is frozen, or is cut "
-            "off.",
+            f"{one.last.name} ({one.last.kind}) has said nothing since {_clock(one.silent_since)}: it was killed, is "
+            "frozen, or is cut off.",
             "See its log and start it again; what it ran is taken over by another process that serves or ingests, "
             "if there is one.",
         )
+    replaced = [one for one in overview.gone if one.successor]
+    if len(replaced) >= AGAIN:
+        yield _warning(
+            "process",
+            f"Processes vanish again and again, {len(replaced)} within ten minutes, the last one, "
+            f"{replaced[0].last.name}, at {_clock(replaced[0].silent_since)}. Others take their places.",
+            "See their last lines below, and the system's log: the kernel kills who takes too much memory.",
+        )
+        return
+    for one in replaced:
+        yield Problem(
+            about="process",
+            severity="notice",
+            message=f"{one.last.name} ({one.last.kind}) vanished at {_clock(one.silent_since)}; {one.successor} took "
+            "its place.",
+            cure="See its last lines in the log below: who was killed says nothing, but the system's log does.",
+        )
+
+
+def _clock(at: float) -> str:
+    return time.strftime("%H:%M:%S UTC", time.gmtime(at))
 
 
 def _work(overview: Overview) -> Iterator[Problem]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from typing import Any
 
@@ -23,7 +24,8 @@ class RedisState(msgspec.Struct, kw_only=True):
     Attributes:
         listeners: clients that are subscribed to something.
         waiting: bytes that Redis keeps for clients that are slow to read; most_waiting: for one of them.
-        dropped: clients that it has cut because they were too slow.
+        cut: clients that it has cut because they were too slow to read, since it began; None where it does not tell,
+            as older ones don't. cut_lately: how many since `cut_at`, by `monotonic`, when this was last seen to grow.
     """
 
     at: float = 0.0
@@ -37,7 +39,9 @@ class RedisState(msgspec.Struct, kw_only=True):
     most_memory: int = 0
     waiting: int = 0
     most_waiting: int = 0
-    dropped: int = 0
+    cut: int | None = None
+    cut_lately: int = 0
+    cut_at: float = -math.inf
     answers_in: float = 0.0
 
 
@@ -79,7 +83,8 @@ class RedisWatch:
             state.channels += int(info.get("pubsub_channels", 0)) + int(info.get("pubsubshard_channels", 0))
             state.memory += int(info.get("used_memory", 0))
             state.most_memory += int(info.get("maxmemory", 0))
-            state.dropped += int(info.get("client_output_buffer_limit_disconnections", 0))
+            if (cut := info.get("client_output_buffer_limit_disconnections")) is not None:
+                state.cut = (state.cut or 0) + int(cut)
         subscribed = 0
         for clients in _lists(await self._client.client_list(**self._everywhere)):
             for client in clients:
@@ -88,7 +93,14 @@ class RedisWatch:
                 state.most_waiting = max(state.most_waiting, waiting)
                 subscribed += bool(int(client.get("sub", 0)) + int(client.get("ssub", 0)) + int(client.get("psub", 0)))
         state.listeners = subscribed
+        self._note_cuts(state)
         return state
+
+    def _note_cuts(self, state: RedisState) -> None:
+        before = self.state
+        state.cut_lately, state.cut_at = before.cut_lately, before.cut_at
+        if state.cut is not None and before.cut is not None and state.cut > before.cut:
+            state.cut_lately, state.cut_at = state.cut - before.cut, time.monotonic()
 
 
 def _by_node(answer: Any, mark: str) -> list[dict[str, Any]]:

@@ -6,7 +6,6 @@ Redis is a hint here too: who is silent for some seconds is not listed, whatever
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -58,17 +57,18 @@ class Sharing:
         Raises:
             RedisError, OSError, TimeoutError: Redis does not answer.
         """
-        now = time.time()
-        key = f"{_KEYS}:{own.id}"
         async with asyncio.timeout(_PATIENCE):
-            await self._client.set(key, data, px=round((_FAREWELL if own.ended else EXPIRY) * 1000))
-            await self._client.zadd(_KEYS, {own.id: now})
-            await self._client.zremrangebyscore(_KEYS, "-inf", now - 2 * _FAREWELL)
+            await self._client.set(_key(own.id), data, px=round((_FAREWELL if own.ended else EXPIRY) * 1000))
+            # The score is no time to compare with: hosts' clocks differ.
+            await self._client.zadd(_KEYS, {own.id: own.started_at})
             await self._client.expire(_KEYS, round(4 * _FAREWELL))
             names = await self._client.zrevrange(_KEYS, 0, _MOST - 1)
-            keys = [f"{_KEYS}:{_text(name)}" for name in names]
-            return decoded(await self._client.mget(keys)) if keys else []
+            data_by_name = dict(zip(names, await self._client.mget([_key(name) for name in names]), strict=True))
+            expired = [name for name, data in data_by_name.items() if data is None]
+            if expired:
+                await self._client.zrem(_KEYS, *expired)
+            return decoded(data_by_name.values())
 
 
-def _text(name: bytes | str) -> str:
-    return name if isinstance(name, str) else name.decode("utf-8", "replace")
+def _key(name: bytes | str) -> str:
+    return f"{_KEYS}:{name if isinstance(name, str) else name.decode('utf-8', 'replace')}"

@@ -13,7 +13,7 @@ import zlib
 __all__ = ["Board", "Siblings"]
 
 _PLACE = 1 << 18  # bytes; pages that nobody writes to cost nothing
-_HEAD = struct.Struct("<QII")  # when it was written (milliseconds since 1970), length, checksum
+_HEAD = struct.Struct("<QII")  # when it was written (milliseconds by the system's monotonic clock), length, checksum
 _TRIES = 3
 
 

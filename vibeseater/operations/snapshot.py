@@ -93,6 +93,8 @@ class ProcessSnapshot(msgspec.Struct, frozen=True, kw_only=True):
         loop_lag: the longest that its event loop was late in the last second, in seconds; loop_worst: in the last ten.
         redis: whether it hears Redis; postgres: whether PostgreSQL answered it last.
         redis_error: what is wrong with Redis, else empty.
+        clock_offset: seconds that PostgreSQL's clock is ahead of this machine's.
+        watchers: live feeds by topic, of topics that are watched for long.
         feeds, sessions: the worst first, bounded; feed_count, session_count: all of them.
     """
 
@@ -128,6 +130,8 @@ class ProcessSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     sessions: list[SessionFigure]
     told: list[Told]
     logs: list[LogLine]
+    clock_offset: float = 0.0
+    watchers: dict[str, int] = {}
 
     @property
     def name(self) -> str:

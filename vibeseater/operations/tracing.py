@@ -29,12 +29,14 @@ _NAMES = (
     ("broadcast", "published"),
     ("hub", "received"),
 )
+_stop: Callable[[], None] | None = None  # ends what `instrument` began last
 _CHANCE = 1 << 32  # the last bits of a UUIDv7 are chance; those before them are a counter, in some makers
 _MOST_OPEN = 10_000  # events of readings that are still under way
 
 
 def instrument(*, ratio: float = 1.0, tracer_provider: Any = None, meter_provider: Any = None) -> Callable[[], None]:
-    """Tell OpenTelemetry of what this process does, until the function that is returned is called.
+    """Tell OpenTelemetry of what this process does, until the function that is returned is called, or this one again:
+    then things go on as the later call says, so that a notebook's cell may be run twice.
 
     Args:
         ratio: the share of events that are traced, 0 to 1; the same events in all processes.
@@ -51,16 +53,24 @@ def instrument(*, ratio: float = 1.0, tracer_provider: Any = None, meter_provide
     except ImportError:
         raise VibeSeaterError("Tracing needs OpenTelemetry: python -m pip install 'vibeseater[otel]'") from None
     meter = metrics.get_meter("vibeseater", meter_provider=meter_provider)
+    global _stop
+    if _stop is not None:
+        _stop()
     tracing = _Tracing(trace.get_tracer("vibeseater", tracer_provider=tracer_provider), meter, ratio)
     figures.begin()
     for name in _NAMES:
         telemetry.attach(_id(name), ("vibeseater", *name), tracing.on_event, name)
 
     def stop() -> None:
+        global _stop
+        if not tracing.active:
+            return
+        tracing.active, _stop = False, None
         for name in _NAMES:
             telemetry.detach(_id(name))
         figures.end()
 
+    _stop = stop
     return stop
 
 
@@ -77,6 +87,7 @@ class _Tracing:
     """Turns telemetry into spans, which have happened already when they are told."""
 
     def __init__(self, tracer: Any, meter: Any, ratio: float) -> None:
+        self.active = True
         self._tracer = tracer
         self._bound = round(ratio * _CHANCE)
         self._commit = 0.0  # seconds of the last commit: its events are told right after it
@@ -85,7 +96,16 @@ class _Tracing:
         self._commits = meter.create_histogram("vibeseater.commit.duration", unit="s")
         self._deliveries = meter.create_histogram("vibeseater.delivery.duration", unit="s")
         for counter in COUNTERS:
-            meter.create_observable_counter(f"vibeseater.{counter}", callbacks=[_observed(counter)])
+            meter.create_observable_counter(f"vibeseater.{counter}", callbacks=[self._observed(counter)])
+
+    def _observed(self, counter: str) -> Callable[[Any], Iterable[Any]]:
+        def observe(_options: Any) -> Iterable[Any]:
+            from opentelemetry.metrics import Observation
+
+            # A meter calls what it once was given for ever.
+            return [Observation(figures.counters[counter])] if self.active else []
+
+        return observe
 
     def on_event(
         self,
@@ -166,12 +186,3 @@ def _about(metadata: Mapping[str, Any], event: Any = None) -> dict[str, str]:
     names = ("stream_id", "source_id", "event_type")
     found = {name: metadata.get(name) if event is None else getattr(event, name) for name in names}
     return {f"vibeseater.{name}": str(value) for name, value in found.items() if value is not None}
-
-
-def _observed(counter: str) -> Callable[[Any], Iterable[Any]]:
-    def observe(_options: Any) -> Iterable[Any]:
-        from opentelemetry.metrics import Observation
-
-        return [Observation(figures.counters[counter])]
-
-    return observe

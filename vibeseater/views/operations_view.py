@@ -16,7 +16,8 @@ from vibeseater.seater import VibeSeater
 from vibeseater.views.figure_table import FigureTable
 from vibeseater.views.history_charts import HistoryCharts
 from vibeseater.views.lifetime import live_with_page
-from vibeseater.views.operations_state import CHARTS, TABLES, OperationsState
+from vibeseater.views.operations_state import CHARTS, OperationsState
+from vibeseater.views.operations_tables import TABLES
 from vibeseater.views.presenting import Presenter, ensure_extension
 from vibeseater.views.problem_list import ProblemList
 from vibeseater.views.tasks import detached
@@ -64,8 +65,8 @@ class OperationsView(Viewer):
         for name in ("columns", "newest", "span"):
             state.param.watch(_passing(self.charts, name), name)
         self.tables = {
-            name: FigureTable(title, columns, empty=empty, tall=name in ("told", "logs"))
-            for name, (title, columns, empty) in TABLES.items()
+            name: FigureTable(table.title, table.columns, empty=table.empty, tall=table.tall)
+            for name, table in TABLES.items()
         }
         self.tables["database"] = FigureTable("PostgreSQL", _FACTS)
         self.tables["redis"] = FigureTable("Redis", _FACTS)

@@ -16,10 +16,10 @@ export function render({model}) {
 
   function draw() {
     const errors = model.problems.filter((one) => one.severity === "error").length
-    const number = model.problems.length
+    const number = model.problems.filter((one) => one.severity !== "notice").length
     root.dataset.state = !model.loaded ? "wait" : errors ? "error" : number ? "warning" : "well"
     set(state, !model.loaded ? "Looking …" : !number ? "All is well" : number === 1 ? "One thing is wrong" : `${number} things are wrong`)
-    while (list.children.length > number) list.lastChild.remove()
+    while (list.children.length > model.problems.length) list.lastChild.remove()
     model.problems.forEach((problem, index) => {
       let item = list.children[index]
       if (!item) {
@@ -31,7 +31,7 @@ export function render({model}) {
       set(item.children[0], problem.message)
       set(item.children[1], problem.cure)
     })
-    list.hidden = !number
+    list.hidden = !model.problems.length
   }
   function drawTiles() {
     while (tiles.children.length > model.tiles.length) tiles.lastChild.remove()
