@@ -110,7 +110,7 @@ async def droppable_chunks(connection: Connection) -> AsyncIterator[Chunk]:
 
 
 async def _drop(connection: Connection, chunk: Chunk) -> bool:
-    """Drop a chunk, if that can be done without anybody waiting long; whether it was."""
+    """Drop a chunk, if that can be done without anybody waiting long, and by this user; whether it was."""
     try:
         async with connection.transaction():
             await connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_WAIT}'")
@@ -125,4 +125,6 @@ async def _drop(connection: Connection, chunk: Chunk) -> bool:
             )
             return True
     except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, asyncpg.UndefinedTableError):
+        return False
+    except asyncpg.InsufficientPrivilegeError:  # only its owner drops a chunk: the rows are deleted instead
         return False

@@ -28,6 +28,9 @@ _BEGIN = "INSERT INTO stream_types (stream_id, counted_to, totals) VALUES ($1, 0
 _LOCK = "SELECT FROM stream_types WHERE stream_id = $1 FOR UPDATE"
 _NOTE = "UPDATE stream_types SET counted_to = $2, totals = $3 WHERE stream_id = $1"
 
+# Who may only read, at a standby or by what the user may, counts anew each time.
+_MAY_NOTE = "SELECT NOT pg_is_in_recovery() AND has_table_privilege('stream_types', 'INSERT')"
+
 _decode = msgspec.json.Decoder(dict[str, int]).decode
 
 
@@ -46,7 +49,7 @@ async def event_types(pool: Pool, stream_id: UUID) -> EventTypes:
     """
     async with pool.acquire() as connection:
         counter, counted, totals = await _known(connection, stream_id)
-        if counter - counted > _NOTED_EVERY and not await connection.fetchval("SELECT pg_is_in_recovery()"):
+        if counter - counted > _NOTED_EVERY and await connection.fetchval(_MAY_NOTE):
             async with connection.transaction():
                 await connection.execute(_BEGIN, stream_id)
                 await connection.execute(_LOCK, stream_id)

@@ -11,7 +11,7 @@ import asyncpg
 
 from vibeseater.errors import MigrationError
 from vibeseater.store import timescale
-from vibeseater.store.pool import CONNECTION_LOST, Connection
+from vibeseater.store.pool import CONNECTION_LOST, Connection, in_a_line
 
 __all__ = ["Migration", "State", "apply", "known_migrations", "state"]
 
@@ -87,6 +87,11 @@ async def apply(connection: Connection, timeout: float | None = None) -> list[Mi
     await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
     try:
         return await _apply_locked(connection)
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise MigrationError(
+            f"The database has migration {before.applied}, this VibeSeater needs {before.known}, and this user may not "
+            f"change the schema ({in_a_line(error)}). Run `vibeseater migrate` as the schema's owner, then start again."
+        ) from error
     except CONNECTION_LOST:
         raise  # PostgreSQL rolls back what was begun, and whoever connected knows how to tell
     except asyncpg.PostgresError as error:

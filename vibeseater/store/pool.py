@@ -149,6 +149,10 @@ async def _translated(settings: Settings, *, connecting: bool = False) -> AsyncI
     except (asyncpg.InvalidCatalogNameError, asyncpg.InvalidAuthorizationSpecificationError) as error:
         reason = why_not(error, url) or f"{in_a_line(error)}. Mend VIBESEATER_DATABASE_URL."
         raise UnreachableError(f"PostgreSQL at {where} refuses: {reason}") from error
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise ServerError(
+            f"PostgreSQL refuses: {in_a_line(error)}. Connect as a user who may: see docs/security.md, least rights."
+        ) from error
     except CONNECTION_LOST as error:
         reason = (connecting and why_not(error, url)) or (
             f"{in_a_line(error)}. Start it, mend VIBESEATER_DATABASE_URL, or unset it to use the embedded server."
