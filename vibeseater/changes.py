@@ -29,6 +29,8 @@ _T = TypeVar("_T")
 
 _CHECK_SECONDS = 1.0
 
+Noted = Callable[[Connection, asyncpg.Record], Awaitable[None]]
+
 _RAISE = """
 INSERT INTO stream_changes AS c (stream_id, kind, number) VALUES ($1, $2, 1)
 ON CONFLICT (stream_id, kind) DO UPDATE SET number = c.number + 1 RETURNING number
@@ -66,11 +68,14 @@ class Changes:
         # One watch reads at a time: a change that a thousand pages watch must not take all connections.
         self._reading = asyncio.Lock()
 
-    async def write(self, board: Board, statement: str, *arguments: Any) -> asyncpg.Record | None:
+    async def write(
+        self, board: Board, statement: str, *arguments: Any, noted: Noted | None = None
+    ) -> asyncpg.Record | None:
         """Change something and count it, in one transaction, then tell all processes of it.
 
         Args:
             statement: returns a row where it changes something.
+            noted: awaited with that row, as a part of the transaction.
 
         Returns:
             The row; None where nothing was changed, and so nothing told.
@@ -79,6 +84,8 @@ class Changes:
             row = await connection.fetchrow(statement, *arguments)
             if row is None:
                 return None
+            if noted is not None:
+                await noted(connection, row)
             number = await self.count(connection, board)
         self.tell(board, number)
         return row

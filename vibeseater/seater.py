@@ -32,6 +32,8 @@ from vibeseater.settings import Settings, load_settings, without_secrets
 from vibeseater.sources.catalog import Sources
 from vibeseater.sources.registry import validate_config
 from vibeseater.store import migrate
+from vibeseater.store.audit import audited, changed_nothing, lone
+from vibeseater.store.audit_log import AuditLog
 from vibeseater.store.event_log import EventLog
 from vibeseater.store.pool import Pool, connected
 from vibeseater.store.positions import counters
@@ -58,6 +60,7 @@ class VibeSeater:
         streaming: start, pause, resume, stop ingestion.
         archive: archive and purge streams, and say what is kept of them.
         bookmarks: mark events and ranges; highlights: rules by which events are coloured. Both are shared live.
+        audit: who did what: `await seater.audit(stream=…)`.
         alerts: rules, tried on the past, evaluated live, and what they told.
         hub: the one Redis listener of this process.
         publisher: what sends this process's events to Redis.
@@ -81,6 +84,7 @@ class VibeSeater:
     highlights: Highlights
     alerts: Alerts
     changes: Changes
+    audit: AuditLog
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -129,6 +133,7 @@ class VibeSeater:
         )
         closing.push_async_callback(self.hub.close)
         self.streams = StreamStore(self.pool)
+        self.audit = AuditLog(self.pool, self.streams)
         # Here: importing VibeSeater is to be quick, and connecting takes longer anyway.
         from vibeseater.archive.archives import Archives
         from vibeseater.archive.reader import ArchiveReader
@@ -282,6 +287,7 @@ class VibeSeater:
         """
         return await self.pins.read(pin, **how)
 
+    @audited("broadcast_replay")
     async def broadcast_replay(self, feed: ReplayFeed, topic: str | None = None) -> int:
         """Play a replay to others, to its end: on a topic of its own, which they watch with `watch_replay`.
 
@@ -292,7 +298,11 @@ class VibeSeater:
         Returns:
             How many events were sent.
         """
-        return await rebroadcast(feed, parse_replay_topic(topic or feed.broadcast_topic), self.publisher.send)
+        sent_on = parse_replay_topic(topic or feed.broadcast_topic)
+        streams = [one.id for one in feed.topics if one.kind == "stream"]
+        await lone(self.pool, "broadcast_replay", "done", kind="replay", name=str(sent_on), streams=streams)
+        changed_nothing()  # what is recorded is that it began
+        return await rebroadcast(feed, sent_on, self.publisher.send)
 
     def watch_replay(self, topic: str) -> BroadcastFeed:
         """What somebody else plays on `replay:<id>`, from now on, as a feed."""

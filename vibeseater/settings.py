@@ -52,6 +52,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         frame_ancestors: origins whose pages may show these pages in a frame (a JupyterLab's, say), such as
             `https://lab.example.org`; in the environment, apart by commas.
         max_sessions: pages that may be open in one process; 0 for any number.
+        actor: what the audit calls whoever uses the command line and the Python API; None: this machine's user, as
+            `user@host`.
         opens_per_minute: pages, and as many websockets, that an address may open in a minute; 0 for any number.
     """
 
@@ -78,6 +80,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     metrics_token: str | None = None
     frame_ancestors: tuple[str, ...] = ()
     max_sessions: int = 1000
+    actor: str | None = None
     opens_per_minute: float = 600
 
 

@@ -24,6 +24,7 @@ from vibeseater.sources.intake import Events
 from vibeseater.sources.limits import AtLimit
 from vibeseater.sources.registry import has_worker
 from vibeseater.sources.supervisor import Supervisor
+from vibeseater.store.audit import audited
 from vibeseater.store.pool import Pool
 from vibeseater.store.source_state import SourceRow, SourceStateStore
 from vibeseater.store.stream_limits import StreamLimit, StreamLimitStore
@@ -125,7 +126,7 @@ class Streaming:
 
     def __init__(self, *, pool: Pool, streams: Streams, events: Events, settings: Settings) -> None:
         holder = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
-        self._streams = streams
+        self._pool, self._streams = pool, streams
         self._states = SourceStateStore(pool, holder)
         self._limits = StreamLimitStore(pool)
         self._supervisor = Supervisor(states=self._states, stream_limits=self._limits, events=events, settings=settings)
@@ -136,6 +137,7 @@ class Streaming:
         """The name of this process in leases: `host:pid:nonce`."""
         return self._states.holder
 
+    @audited("streaming.start_stream", "stream")
     async def start_stream(self, stream: Stream | UUID | str) -> Stream:
         """Let a stream's sources run, here unless another process runs them. Starting a live one changes nothing, but
         sources that came to an end, or failed for good, are tried again.
@@ -152,6 +154,7 @@ class Streaming:
         found = await self._found(stream)
         return await self._go_live(found, ("idle", "live", "paused", "stopped"))
 
+    @audited("streaming.resume_stream", "stream")
     async def resume_stream(self, stream: Stream | UUID | str) -> Stream:
         """Let a paused stream go on. Resuming a live one changes nothing.
 
@@ -164,6 +167,7 @@ class Streaming:
             raise _not_now(found, "resume")
         return await self._go_live(found, ("paused", "live"))
 
+    @audited("streaming.pause_stream", "stream")
     async def pause_stream(self, stream: Stream | UUID | str) -> Stream:
         """Let a live stream's sources rest, in every process. Pausing a paused one changes nothing.
 
@@ -179,6 +183,7 @@ class Streaming:
         await self._supervisor.settle(found.id)
         return await self._streams.get_stream(found.id)
 
+    @audited("streaming.stop_stream", "stream")
     async def stop_stream(self, stream: Stream | UUID | str) -> Stream:
         """End a stream's ingestion, in every process. Stopping a stopped one changes nothing.
 
@@ -191,6 +196,7 @@ class Streaming:
         await self._supervisor.settle(found.id)
         return await self._streams.get_stream(found.id)
 
+    @audited("streaming.pause_source", "source")
     async def pause_source(self, source: Source | UUID | str) -> None:
         """Let one source rest, in every process and for all its streams, whatever they do. Pausing it again changes
         nothing. A webhook that rests refuses what is sent to it.
@@ -202,6 +208,7 @@ class Streaming:
         """
         await self._set_paused(source, True)
 
+    @audited("streaming.resume_source", "source")
     async def resume_source(self, source: Source | UUID | str) -> None:
         """Let a paused source go on where it was left, in those of its streams that are live; at once in this process.
         One that came to an end, or failed for good, is tried again.
@@ -233,6 +240,7 @@ class Streaming:
             limit=await self._limits.get(found.id),
         )
 
+    @audited("streaming.limit_stream", "stream")
     async def limit_stream(
         self,
         stream: Stream | UUID | str,

@@ -20,6 +20,7 @@ from vibeseater.feeds.replay import ReplayFeed
 from vibeseater.seater import VibeSeater
 from vibeseater.sources.catalog import Sources
 from vibeseater.sources.running import Running
+from vibeseater.store.audit_log import AuditLog
 from vibeseater.store.event_log import EventLog
 from vibeseater.store.streams import StreamStore
 from vibeseater.streaming import Streaming
@@ -34,6 +35,7 @@ PARTS: dict[str, type] = {
     "bookmarks": Bookmarks,
     "highlights": Highlights,
     "alerts": Alerts,
+    "audit": AuditLog,
 }
 NO_PARTS = {"settings", "pool", "redis", "hub", "publisher", "changes", "pins", "archive.reader"}
 BESIDE = {"operations.overview", "operations.log"}  # asked for by the page alone

@@ -88,6 +88,7 @@ async def test_a_dump_of_a_running_system(
         stop.set()
         await asyncio.gather(*writers)
         before = await seater.events.list_events(stream, limit=100_000, order="oldest")
+        records = await seater.audit()
         timescale = await seater.pool.fetchval("SELECT count(*) FROM pg_extension WHERE extname = 'timescaledb'")
     async with servers.database(migrated=False) as restored:
         if timescale:
@@ -102,6 +103,9 @@ async def test_a_dump_of_a_running_system(
             after = await seater.events.list_events(stream, limit=100_000, order="oldest")
             assert len(after) >= acknowledged
             assert after == before[: len(after)]
+            assert await seater.audit() == records
+            await seater.streams.update_stream(stream, title="B")
+            assert len(await seater.audit(after=records[0])) == 1
             counter = (await seater.streams.get_stream(stream.id)).stream_seq
             assert counter == len(after)
             assert (await seater.sources.get_source(source.id)).source_seq == len(after)

@@ -172,6 +172,9 @@ RIGHTS: dict[str, Right] = {
     **_acts("admin", "stream", "archive.purge"),
     **_acts("admin", "all", "archive.moved"),
     **_inside("archive.supervise", "archive.aclose", "archive.reader"),
+    # Who did what.
+    **_reads("all", "audit.list_records", role="admin"),
+    **_acts("admin", "all", "audit.prune"),
     # How the servers fare. Not the VibeSeater's, but asked for by the same pages.
     **_reads("all", "operations.overview", role="operator"),
     **_reads("all", "operations.log", role="admin"),

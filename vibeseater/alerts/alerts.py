@@ -25,6 +25,7 @@ from vibeseater.errors import ClosedError, InputError, NotFoundError
 from vibeseater.feeds.live import LiveFeed
 from vibeseater.inputs import check_limit, check_text, check_time, duration, to_id
 from vibeseater.models import Source, Stream
+from vibeseater.store.audit import audited
 from vibeseater.store.cold import Cold
 from vibeseater.store.pool import Pool
 from vibeseater.topics import Topic
@@ -63,6 +64,7 @@ class Alerts:
         self._supervisor = AlertSupervisor(self._store, self._make_run)
         self._closed = False
 
+    @audited("alerts.create_rule", "stream")
     async def create_rule(
         self,
         stream: Stream | UUID | str,
@@ -133,6 +135,7 @@ class Alerts:
             raise InputError(field, arguments.get(field), "unknown" if unknown else "missing", "See `create_rule`")
         return make_rule(to_id("stream", stream), name, **(given | arguments))
 
+    @audited("alerts.update_rule", "rule")
     async def update_rule(
         self,
         rule: AlertRule | UUID | str,
@@ -187,8 +190,9 @@ class Alerts:
         begin = (changed.enabled and not found.enabled) or any(
             getattr(changed, field) != getattr(found, field) for field in EVALUATED
         )
-        return await self._update(changed, begin=begin)
+        return await self._update(changed, found, begin=begin)
 
+    @audited("alerts.silence_rule", "rule")
     async def silence_rule(
         self, rule: AlertRule | UUID | str, until: datetime | timedelta | float | str | None
     ) -> AlertRule:
@@ -200,8 +204,9 @@ class Alerts:
         """
         moment = check_until(until)
         found = await self.get_rule(rule)
-        return await self._update(msgspec.structs.replace(found, silenced_until=moment), begin=False)
+        return await self._update(msgspec.structs.replace(found, silenced_until=moment), found, begin=False)
 
+    @audited("alerts.delete_rule", "rule")
     async def delete_rule(self, rule: AlertRule | UUID | str) -> None:
         """Delete a rule; what it told stays.
 
@@ -326,9 +331,9 @@ class Alerts:
         self._closed = True
         await self._supervisor.aclose()
 
-    async def _update(self, rule: AlertRule, *, begin: bool) -> AlertRule:
+    async def _update(self, rule: AlertRule, before: AlertRule, *, begin: bool) -> AlertRule:
         check_text("name", rule.name, 200)
-        changed = await self._store.update_rule(rule, begin=begin)
+        changed = await self._store.update_rule(rule, before, begin=begin)
         if changed is None:
             raise _missing(rule.id)
         self._supervisor.soon()

@@ -12,6 +12,7 @@ import msgspec
 
 from vibeseater.alerts.records import Alert, AlertRule
 from vibeseater.changes import Board, Changes
+from vibeseater.store import audit
 from vibeseater.store.pool import Pool
 
 __all__ = ["ALERTS", "RULES", "AlertStore", "Claim", "Over"]
@@ -141,9 +142,9 @@ class AlertStore:
     async def insert_rule(self, rule: AlertRule) -> AlertRule | None:
         """Store a rule; None where its stream is gone, or has too many."""
         values = [rule.id, rule.stream_id, *_evaluated(rule), list(rule.targets), rule.enabled]
-        return await self._write_rule(rule, _INSERT_RULE, values, begin=True)
+        return await self._write_rule(rule, _INSERT_RULE, values, None, begin=True)
 
-    async def update_rule(self, rule: AlertRule, *, begin: bool) -> AlertRule | None:
+    async def update_rule(self, rule: AlertRule, before: AlertRule, *, begin: bool) -> AlertRule | None:
         """Write a rule as it is now; with `begin` it is evaluated anew, from what comes now. None where it is gone."""
         values = [
             rule.id,
@@ -153,15 +154,15 @@ class AlertStore:
             rule.silenced_until,
             int(begin),
         ]
-        return await self._write_rule(rule, _UPDATE_RULE, values, begin=begin)
+        return await self._write_rule(rule, _UPDATE_RULE, values, before, begin=begin)
 
     async def delete_rule(self, rule: AlertRule) -> AlertRule | None:
         """Delete a rule; what it told stays."""
         statement = f"DELETE FROM alert_rules WHERE id = $1 RETURNING {_RULE}"
-        return await self._write_rule(rule, statement, [rule.id], begin=False)
+        return await self._write_rule(rule, statement, [rule.id], rule, begin=False)
 
     async def _write_rule(
-        self, rule: AlertRule, statement: str, values: Sequence[Any], *, begin: bool
+        self, rule: AlertRule, statement: str, values: Sequence[Any], before: AlertRule | None, *, begin: bool
     ) -> AlertRule | None:
         boards = [Board(RULES, rule.stream_id), Board(ALERTS, rule.stream_id)]
         async with self._pool.acquire() as connection, connection.transaction():
@@ -170,8 +171,18 @@ class AlertStore:
                 return None
             if begin:
                 await connection.execute(_BEGIN, rule.id)
-            if begin or statement.startswith("DELETE"):
+            is_gone = statement.startswith("DELETE")
+            if begin or is_gone:
                 await connection.execute(_FORGET_OPEN, rule.id)
+            await audit.record(
+                connection,
+                "rule",
+                rule.id,
+                rule.name,
+                streams=[rule.stream_id],
+                before=None if before is None else _recorded(before),
+                after=None if is_gone else _recorded(_rule(row)),
+            )
             numbers = [await self._changes.count(connection, board) for board in boards]
         for board, number in zip(boards, numbers, strict=True):
             self._changes.tell(board, number)
@@ -258,6 +269,11 @@ class AlertStore:
         """Names of sources by their ids as text."""
         rows = await self._pool.fetch("SELECT id, name FROM sources WHERE id = ANY($1::uuid[])", list(ids))
         return {str(row[0]): row[1] for row in rows}
+
+
+def _recorded(rule: AlertRule) -> dict[str, Any]:
+    left_out = ("id", "stream_id", "version", "created_at", "updated_at")
+    return {field: getattr(rule, field) for field in rule.__struct_fields__ if field not in left_out}
 
 
 def _evaluated(rule: AlertRule) -> list[Any]:

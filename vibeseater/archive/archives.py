@@ -18,9 +18,9 @@ from vibeseater.archive.runner import RetentionRunner
 from vibeseater.archive.writer import Advance, archive_upto
 from vibeseater.errors import InputError
 from vibeseater.models import Record, Stream
-from vibeseater.store import event_rates
+from vibeseater.store import audit, event_rates
 from vibeseater.store.event_types import note_types
-from vibeseater.store.pool import Pool
+from vibeseater.store.pool import Connection, Pool
 from vibeseater.store.streams import StreamStore
 
 __all__ = ["Archived", "Archives", "Purged"]
@@ -73,6 +73,7 @@ class Archives:
         self.retention = Retention(pool)
         self._runner = RetentionRunner(self.retention, self._apply_by_itself, pool.settings)
 
+    @audit.audited("archive.write", "stream")
     async def write(
         self,
         stream: Stream | UUID | str,
@@ -104,7 +105,7 @@ class Archives:
         async with held(self._pool.settings, found.id) as connection:
             written = await archive_upto(connection, place, found, due, advance)
             reached = (await manifest.marks(connection, found.id)).archived_seq
-        return Archived(
+        done = Archived(
             stream_id=found.id,
             url=place.url,
             files=len(written),
@@ -112,7 +113,10 @@ class Archives:
             bytes=sum(one.bytes for one in written),
             upto=reached,
         )
+        audit.tell("stream", found.id, found.slug, streams=[found.id], after=_recorded(done))
+        return done
 
+    @audit.audited("archive.purge", "stream")
     async def purge(
         self,
         stream: Stream | UUID | str,
@@ -140,6 +144,8 @@ class Archives:
             NotFoundError: there is no such stream.
             ArchiveError: an archived file is not there or broken (nothing is purged then), or another process is at it.
         """
+        if dry_run:
+            audit.changed_nothing()
         if older_than is None and keep is None:
             raise InputError("older_than", None, "nothing says what is due", "Give older_than='30d', or keep=100000")
         found = await self._streams.get_stream(stream)
@@ -157,7 +163,20 @@ class Archives:
                 if upto > marks.purged_seq:
                     await note_types(connection, found.id)
                     await event_rates.keep_purged(connection, found.id, marks.purged_seq, upto)
-                    await manifest.raise_purged(connection, found.id, upto)
+                    async with connection.transaction():
+                        await manifest.raise_purged(connection, found.id, upto)
+                        told = {"upto": upto, "events": upto - marks.purged_seq, "without_archive": without_archive}
+                        await audit.record(
+                            connection,
+                            "stream",
+                            found.id,
+                            found.slug,
+                            streams=[found.id],
+                            before={"upto": marks.purged_seq},
+                            after=told,
+                        )
+                else:
+                    audit.tell("stream", found.id, found.slug, streams=[found.id], after={"events": 0})
                 chunks = await delete_purged(connection, found.id, advance)
         return Purged(
             stream_id=found.id,
@@ -170,9 +189,15 @@ class Archives:
             verified=len(files),
         )
 
+    @audit.audited("archive.apply_rules")
     async def apply_rules(self, *, dry_run: bool = True) -> list[Purged]:
         """Archive and purge what the retention rules say is due; a dry run archives nothing either."""
-        return [await self._apply(rule, dry_run=dry_run) for rule in await self.retention.list()]
+        rules = await self.retention.list()
+        if dry_run:
+            audit.changed_nothing()
+        else:
+            audit.tell("rules", None, None, streams=[rule.stream_id for rule in rules], after={"rules": len(rules)})
+        return [await self._apply(rule, dry_run=dry_run) for rule in rules]
 
     async def supervise(self) -> None:
         """Apply the retention rules from now on, every `retention_interval` seconds of the settings.
@@ -212,9 +237,18 @@ class Archives:
         await verify_files(files)
         return len(files)
 
+    @audit.audited("archive.moved")
     async def moved(self, old: str | os.PathLike[str], new: str | os.PathLike[str]) -> int:
         """Tell that an archive lies elsewhere now; returns how many files are meant."""
-        done = await self._pool.execute(
-            "UPDATE archive_files SET url = $2 WHERE url = $1", place_url("old", old), place_url("new", new)
-        )
-        return int(done.rsplit(" ", 1)[-1])
+        former, now = place_url("old", old), place_url("new", new)
+
+        async def work(connection: Connection) -> int:
+            done = await connection.execute("UPDATE archive_files SET url = $2 WHERE url = $1", former, now)
+            await audit.record(connection, "archive", None, now, before={"url": former}, after={"url": now})
+            return int(done.rsplit(" ", 1)[-1])
+
+        return await self._pool.transact(work)
+
+
+def _recorded(done: Archived) -> dict[str, Any]:
+    return {field: getattr(done, field) for field in ("url", "files", "events", "upto")}

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from vibeseater.archive.place import place_url
 from vibeseater.errors import InputError, NotFoundError
 from vibeseater.inputs import check_position, duration, to_id
 from vibeseater.models import Record, Stream
+from vibeseater.store import audit
 from vibeseater.store.cold import Cold
-from vibeseater.store.pool import Pool
+from vibeseater.store.pool import Connection, Pool
 from vibeseater.store.positions import counters, position_at
 from vibeseater.topics import Topic
 
@@ -42,6 +44,9 @@ INSERT INTO retention_rules (stream_id, older_than, keep, archive_to) VALUES ($1
 ON CONFLICT (stream_id) DO UPDATE SET older_than = $2, keep = $3, archive_to = $4, updated_at = now()
 RETURNING stream_id, older_than, keep, archive_to, updated_at
 """
+_BEFORE = "SELECT older_than, keep, archive_to FROM retention_rules WHERE stream_id = $1 FOR UPDATE"
+_REMOVE = "DELETE FROM retention_rules WHERE stream_id = $1 RETURNING older_than, keep, archive_to"
+_RECORDED = ("older_than", "keep", "archive_to")
 _LIST = "SELECT stream_id, older_than, keep, archive_to, updated_at FROM retention_rules ORDER BY stream_id"
 
 
@@ -51,6 +56,7 @@ class Retention:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
+    @audit.audited("archive.retention.set", "stream")
     async def set(
         self,
         stream: Stream | UUID | str,
@@ -79,19 +85,40 @@ class Retention:
             )
         url = None if archive_to is None else place_url("archive_to", archive_to)
         stream_id = to_id("stream", stream)
-        if not await self._pool.fetchval("SELECT EXISTS (SELECT FROM streams WHERE id = $1)", stream_id):
-            raise NotFoundError("stream", str(stream_id), "no such stream", "See `await seater.streams.list_streams()`")
-        row = await self._pool.fetchrow(_SET, stream_id, seconds, number, url)
-        assert row is not None
-        return RetentionRule(**dict(row))
+
+        async def work(connection: Connection) -> RetentionRule:
+            slug = await connection.fetchval("SELECT slug FROM streams WHERE id = $1", stream_id)
+            if slug is None:
+                raise NotFoundError(
+                    "stream", str(stream_id), "no such stream", "See `await seater.streams.list_streams()`"
+                )
+            before = await connection.fetchrow(_BEFORE, stream_id)
+            after = await connection.fetchrow(_SET, stream_id, seconds, number, url)
+            assert after is not None
+            await _record(connection, stream_id, slug, before, after)
+            return RetentionRule(**dict(after))
+
+        return await self._pool.transact(work)
 
     async def list(self) -> list[RetentionRule]:
         """All rules."""
         return [RetentionRule(**dict(row)) for row in await self._pool.fetch(_LIST)]
 
+    @audit.audited("archive.retention.remove", "stream")
     async def remove(self, stream: Stream | UUID | str) -> None:
         """Keep everything of a stream from now on."""
-        await self._pool.execute("DELETE FROM retention_rules WHERE stream_id = $1", to_id("stream", stream))
+        stream_id = to_id("stream", stream)
+
+        async def work(connection: Connection) -> None:
+            slug = await connection.fetchval("SELECT slug FROM streams WHERE id = $1", stream_id)
+            await _record(connection, stream_id, slug, await connection.fetchrow(_REMOVE, stream_id), None)
+
+        await self._pool.transact(work)
+
+
+async def _record(connection: Connection, stream_id: UUID, slug: str | None, before: Any, after: Any) -> None:
+    told = [None if one is None else {field: one[field] for field in _RECORDED} for one in (before, after)]
+    await audit.record(connection, "stream", stream_id, slug, streams=[stream_id], before=told[0], after=told[1])
 
 
 async def position_due(pool: Pool, cold: Cold, stream_id: UUID, older_than: Age | None, keep: int | None) -> int:

@@ -15,10 +15,12 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from vibeseater import telemetry
+from vibeseater.access.actor import acting_as
 from vibeseater.archive.retention import Retention, RetentionRule
 from vibeseater.errors import UnreachableError, VibeSeaterError
 from vibeseater.recurring import Recurring
 from vibeseater.settings import Settings
+from vibeseater.store.audit import by_way
 from vibeseater.store.pool import Connection, connected
 
 if TYPE_CHECKING:
@@ -85,8 +87,9 @@ class RetentionRunner:
             await self._let_go()
         elif await self._lead() and monotonic() >= self._due:
             self._due = monotonic() + self._settings.retention_interval
-            for rule in rules:
-                await self._apply_one(rule)
+            with acting_as("retention rules"), by_way("server"):
+                for rule in rules:
+                    await self._apply_one(rule)
 
     async def _lead(self) -> bool:
         """Hold the lease, if no other process does."""

@@ -15,7 +15,8 @@ from vibeseater.changes import Board, Changes, Watch
 from vibeseater.errors import InputError, NotFoundError
 from vibeseater.inputs import check_limit, check_position, check_text, check_time, to_id, uuid7
 from vibeseater.models import Event, Stream
-from vibeseater.store.pool import Pool
+from vibeseater.store import audit
+from vibeseater.store.pool import Connection, Pool
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +46,10 @@ _UPDATE = f"""
 UPDATE bookmarks SET note = coalesce($2, note), colour = coalesce($3, colour), updated_at = clock_timestamp()
 WHERE id = $1 RETURNING {_COLUMNS}
 """
+
+_DELETE = f"DELETE FROM bookmarks WHERE id = $1 RETURNING {_COLUMNS}"
+
+_RECORDED = ("event_id", "first_seq", "last_seq", "starts_at", "ends_at", "note", "colour", "author")
 
 _LIST = f"""
 SELECT {_COLUMNS} FROM bookmarks
@@ -99,6 +104,7 @@ class Bookmarks:
     def __init__(self, pool: Pool, streams: Streams, changes: Changes) -> None:
         self._pool, self._streams, self._changes = pool, streams, changes
 
+    @audit.audited("bookmarks.create_bookmark", "stream")
     async def create_bookmark(
         self,
         stream: Stream | UUID | str,
@@ -137,12 +143,13 @@ class Bookmarks:
             place = await self._of_positions(found.id, positions)
         else:
             place = await self._of_times(found.id, start, end)
-        made = await self._write(found.id, _INSERT, uuid7(), found.id, *place, *values)
+        made = await self._write(found.id, None, _INSERT, uuid7(), found.id, *place, *values)
         if made is None:
             await self._streams.get_stream(found.id)  # deleted meanwhile
             raise InputError("stream", found.slug, f"it has {MOST:,} bookmarks", "Delete some first")
         return made
 
+    @audit.audited("bookmarks.update_bookmark", "bookmark")
     async def update_bookmark(
         self, bookmark: Bookmark | UUID | str, *, note: str | None = None, colour: str | None = None
     ) -> Bookmark:
@@ -154,11 +161,12 @@ class Bookmarks:
         """
         found = await self.get_bookmark(bookmark)
         values = (None if note is None else _note(note), None if colour is None else check_colour(colour))
-        changed = await self._write(found.stream_id, _UPDATE, found.id, *values)
+        changed = await self._write(found.stream_id, found, _UPDATE, found.id, *values)
         if changed is None:
             raise _missing(found.id)
         return changed
 
+    @audit.audited("bookmarks.delete_bookmark", "bookmark")
     async def delete_bookmark(self, bookmark: Bookmark | UUID | str) -> None:
         """Delete a bookmark.
 
@@ -166,7 +174,7 @@ class Bookmarks:
             NotFoundError: there is none.
         """
         found = await self.get_bookmark(bookmark)
-        if await self._write(found.stream_id, f"DELETE FROM bookmarks WHERE id = $1 RETURNING {_COLUMNS}", found.id):
+        if await self._write(found.stream_id, found, _DELETE, found.id):
             return
         raise _missing(found.id)
 
@@ -243,8 +251,22 @@ class Bookmarks:
         rows = await self._pool.fetch(_LIST, stream_id, None, None, None, None, None, None, MOST)
         return [Bookmark(**dict(row)) for row in rows]
 
-    async def _write(self, stream_id: UUID, statement: str, *arguments: Any) -> Bookmark | None:
-        row = await self._changes.write(Board(KIND, stream_id), statement, *arguments)
+    async def _write(
+        self, stream_id: UUID, before: Bookmark | None, statement: str, *arguments: Any
+    ) -> Bookmark | None:
+        async def noted(connection: Connection, row: Any) -> None:
+            is_gone = statement is _DELETE
+            await audit.record(
+                connection,
+                "bookmark",
+                row["id"],
+                row["note"][:80] or None,
+                streams=[stream_id],
+                before=None if before is None else {field: getattr(before, field) for field in _RECORDED},
+                after=None if is_gone else {field: row[field] for field in _RECORDED},
+            )
+
+        row = await self._changes.write(Board(KIND, stream_id), statement, *arguments, noted=noted)
         return None if row is None else Bookmark(**dict(row))
 
     async def _of_event(self, stream_id: UUID, event: Event | UUID | str) -> tuple[Any, ...]:

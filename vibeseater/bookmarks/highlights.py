@@ -17,7 +17,8 @@ from vibeseater.errors import InputError, NotFoundError
 from vibeseater.filters import EventFilter, event_filter
 from vibeseater.inputs import check_text, to_id, uuid7
 from vibeseater.models import Event, Source, Stream
-from vibeseater.store.pool import Pool
+from vibeseater.store import audit
+from vibeseater.store.pool import Connection, Pool
 
 __all__ = ["KIND", "MOST", "Highlights"]
 
@@ -34,6 +35,10 @@ SELECT $1, s.id, $3, $4, $5, $6, $7 FROM streams s WHERE s.id = $2
   AND (SELECT count(*) FROM highlights WHERE stream_id = $2) < {MOST}
 RETURNING {_COLUMNS}
 """
+
+_DELETE = f"DELETE FROM highlights WHERE id = $1 RETURNING {_COLUMNS}"
+
+_RECORDED = ("name", "event_type", "source_id", "search", "colour")
 
 _LIST = f"SELECT {_COLUMNS} FROM highlights WHERE stream_id = $1 ORDER BY created_at, id"
 
@@ -58,6 +63,7 @@ class Highlights:
     def __init__(self, pool: Pool, streams: Streams, events: Matching, changes: Changes) -> None:
         self._pool, self._streams, self._events, self._changes = pool, streams, events, changes
 
+    @audit.audited("highlights.create_highlight", "stream")
     async def create_highlight(
         self,
         stream: Stream | UUID | str,
@@ -96,6 +102,7 @@ class Highlights:
             raise InputError("stream", found.slug, f"it has {MOST} rules", "Delete some first")
         return made
 
+    @audit.audited("highlights.delete_highlight", "highlight")
     async def delete_highlight(self, highlight: Highlight | UUID | str) -> None:
         """Delete a rule.
 
@@ -104,8 +111,7 @@ class Highlights:
         """
         rule_id = highlight.id if isinstance(highlight, Highlight) else to_id("highlight", highlight)
         stream_id = await self._pool.fetchval("SELECT stream_id FROM highlights WHERE id = $1", rule_id)
-        statement = f"DELETE FROM highlights WHERE id = $1 RETURNING {_COLUMNS}"
-        if stream_id is None or await self._write(stream_id, statement, rule_id) is None:
+        if stream_id is None or await self._write(stream_id, _DELETE, rule_id) is None:
             raise NotFoundError("highlight", str(rule_id), "no such rule", "See `list_highlights(stream)`")
 
     async def list_highlights(self, stream: Stream | UUID | str) -> list[Highlight]:
@@ -140,5 +146,10 @@ class Highlights:
         return [Highlight(**dict(row)) for row in await self._pool.fetch(_LIST, stream_id)]
 
     async def _write(self, stream_id: UUID, statement: str, *arguments: Any) -> Highlight | None:
-        row = await self._changes.write(Board(KIND, stream_id), statement, *arguments)
+        async def noted(connection: Connection, row: Any) -> None:
+            told = {field: row[field] for field in _RECORDED}
+            change = {"before" if statement is _DELETE else "after": told}
+            await audit.record(connection, "highlight", row["id"], row["name"], streams=[stream_id], **change)
+
+        row = await self._changes.write(Board(KIND, stream_id), statement, *arguments, noted=noted)
         return None if row is None else Highlight(**dict(row))

@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, str] = {
     "archive": "Write a stream's events to an archive, and read them back.",
     "purge": "Delete from PostgreSQL what is archived and due.",
     "retention": "Say what is kept of a stream, and show the rules.",
+    "audit": "Show who did what.",
     "bench": "Measure how fast it is, each figure beside its own bound.",
     "doctor": "Show what is used, and what is wrong with its cure.",
     "migrate": "Bring the database's schema to what this version needs.",

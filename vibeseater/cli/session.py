@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 import vibeseater
+from vibeseater.store.audit import by_way
 
 if TYPE_CHECKING:
     from vibeseater.seater import VibeSeater
@@ -62,8 +63,9 @@ def run_connected(work: Callable[[VibeSeater], Awaitable[None]], *, endless: boo
     """Connect, run, close. The servers are those of the options, else of the environment, else the embedded ones."""
 
     async def connected() -> None:
-        async with vibeseater.connect() as seater:
-            await work(seater)
+        with by_way("cli"):
+            async with vibeseater.connect() as seater:
+                await work(seater)
 
     run(connected, endless=endless)
 

@@ -23,6 +23,7 @@ from vibeseater.sources.registry import parse_config
 from vibeseater.sources.running import Running
 from vibeseater.sources.types.python import IteratorSource
 from vibeseater.sources.worker import Job, Worker
+from vibeseater.store.audit import audited
 from vibeseater.store.pool import Pool
 from vibeseater.store.source_state import SourceStateStore
 from vibeseater.store.sources import ConfigCheck, SourceStore
@@ -50,6 +51,7 @@ class Sources(SourceStore):
         self._runs: dict[UUID, Running] = {}
         self._closed = False
 
+    @audited("sources.from_iterable", "stream")
     async def from_iterable(
         self,
         stream: Stream | UUID | str,

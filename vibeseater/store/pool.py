@@ -317,6 +317,16 @@ class Pool:
         """Run a statement that can be repeated; returns PostgreSQL's word for what was done."""
         return await self._twice(lambda connection: connection.execute(query, *arguments))
 
+    async def transact(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Do several statements as one transaction; once more where the connection was lost, so that it must not
+        matter whether they were carried out before."""
+
+        async def whole(connection: Connection) -> T:
+            async with connection.transaction():
+                return await work(connection)
+
+        return await self._twice(whole)
+
     async def _twice(self, work: Callable[[Connection], Awaitable[T]], timeout: float | None = None) -> T:
         try:
             try:

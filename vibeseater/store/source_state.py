@@ -14,6 +14,7 @@ import asyncpg
 import msgspec
 
 from vibeseater.models import StreamStatus
+from vibeseater.store import audit
 from vibeseater.store.pool import Connection, Pool
 
 __all__ = ["Claim", "Figures", "SourceRow", "SourceStateStore", "Wanted"]
@@ -126,6 +127,14 @@ _SET_STATUS = """
 UPDATE streams SET status = $2::text, updated_at = CASE WHEN status = $2::text THEN updated_at ELSE now() END
 WHERE id = $1 AND status = ANY($3::text[])
 RETURNING id
+"""
+
+
+# Held until the change is committed, so that what is recorded as the state before is just that.
+_STATUS_BEFORE = "SELECT slug, status FROM streams WHERE id = $1 FOR NO KEY UPDATE"
+_PAUSED_BEFORE = """
+SELECT so.name, coalesce(ss.paused, false) AS paused
+FROM sources so LEFT JOIN source_state ss ON ss.source_id = so.id WHERE so.id = $1
 """
 
 
@@ -285,11 +294,36 @@ class SourceStateStore:
 
     async def set_paused(self, source_id: UUID, paused: bool) -> bool:
         """Write whether a source rests by itself; returns whether there is such a source."""
-        return await self._pool.fetchval(_SET_PAUSED, source_id, paused) is not None
+
+        async def work(connection: Connection) -> bool:
+            before = await connection.fetchrow(_PAUSED_BEFORE, source_id)
+            if before is None or await connection.fetchval(_SET_PAUSED, source_id, paused) is None:
+                return False
+            told = {"paused": before["paused"]}
+            await audit.record(connection, "source", source_id, before["name"], before=told, after={"paused": paused})
+            return True
+
+        return await self._pool.transact(work)
 
     async def set_status(self, stream_id: UUID, status: StreamStatus, allowed: Sequence[StreamStatus]) -> bool:
         """Write a stream's desired state if its present one is among `allowed`; returns whether it was."""
-        return await self._pool.fetchval(_SET_STATUS, stream_id, status, list(allowed)) is not None
+
+        async def work(connection: Connection) -> bool:
+            before = await connection.fetchrow(_STATUS_BEFORE, stream_id)
+            if before is None or await connection.fetchval(_SET_STATUS, stream_id, status, list(allowed)) is None:
+                return False
+            await audit.record(
+                connection,
+                "stream",
+                stream_id,
+                before["slug"],
+                streams=[stream_id],
+                before={"status": before["status"]},
+                after={"status": status},
+            )
+            return True
+
+        return await self._pool.transact(work)
 
 
 def _wanted(row: asyncpg.Record) -> Wanted:

@@ -11,7 +11,8 @@ import asyncpg
 from vibeseater.errors import InputError, NotFoundError
 from vibeseater.inputs import LONGEST_TITLE, check_text, encode_object, to_id, uuid7
 from vibeseater.models import Source, Stream
-from vibeseater.store.pool import Pool
+from vibeseater.store import audit
+from vibeseater.store.pool import Connection, Pool
 from vibeseater.store.streams import StreamStore
 
 __all__ = ["SourceStore"]
@@ -41,6 +42,10 @@ _UPDATE = f"""
 UPDATE sources SET name = $2, config = coalesce($3, config), updated_at = now() WHERE id = $1 RETURNING {_COLUMNS}
 """
 
+_BEFORE = f"SELECT {_COLUMNS} FROM sources WHERE id = $1 FOR NO KEY UPDATE"
+
+_DETACH = "DELETE FROM stream_sources WHERE stream_id = $1 AND source_id = $2"
+
 ConfigCheck = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
 
 
@@ -53,6 +58,7 @@ class SourceStore:
         self._check_config = check_config
         self._max_bytes = max_bytes
 
+    @audit.audited("sources.create_source")
     async def create_source(
         self,
         stream: Stream | UUID | str | None = None,
@@ -76,10 +82,10 @@ class SourceStore:
         encoded = self._encode_config(type, {} if config is None else config)
         attached = None if stream is None else await self._streams.get_stream(stream)
         async with self._pool.acquire() as connection, connection.transaction():
-            row = None
+            row = before = None
             if exist_ok and attached is not None:
                 await connection.execute(_TAKE_TURNS, f"source {attached.id} {type} {name}")
-                row = await connection.fetchrow(_NAMED, attached.id, type, name)
+                row = before = await connection.fetchrow(_NAMED, attached.id, type, name)
                 if row is not None and config is not None:
                     row = await connection.fetchrow(_UPDATE, row["id"], name, encoded)
             if row is None:
@@ -87,6 +93,10 @@ class SourceStore:
                 assert row is not None
                 if attached is not None:
                     await _attach(connection, attached.id, row["id"])
+            if before is None or before["config"] != row["config"]:
+                await _record(connection, before, row)
+            else:
+                audit.changed_nothing()
         return _source(row)
 
     async def get_source(self, source: Source | UUID | str) -> Source:
@@ -112,19 +122,26 @@ class SourceStore:
         """The ids of the streams that a source is attached to."""
         return [row["stream_id"] for row in await self._pool.fetch(_STREAMS_OF, _id(source))]
 
+    @audit.audited("sources.attach", "stream")
     async def attach(self, stream: Stream | UUID | str, source: Source | UUID | str) -> None:
         """Let a source's events come into a stream too. Doing it again changes nothing."""
         found, feeding = await self._streams.get_stream(stream), await self.get_source(source)
-        async with self._pool.acquire() as connection:
+        async with self._pool.acquire() as connection, connection.transaction():
             await _attach(connection, found.id, feeding.id)
+            await _record_tie(connection, feeding, found, after={"stream": found.slug})
 
+    @audit.audited("sources.detach", "stream")
     async def detach(self, stream: Stream | UUID | str, source: Source | UUID | str) -> None:
         """Let a source's events come into a stream no longer. The events that it brought stay."""
         found, feeding = await self._streams.get_stream(stream), await self.get_source(source)
-        await self._pool.execute(
-            "DELETE FROM stream_sources WHERE stream_id = $1 AND source_id = $2", found.id, feeding.id
-        )
 
+        async def work(connection: Connection) -> None:
+            await connection.execute(_DETACH, found.id, feeding.id)
+            await _record_tie(connection, feeding, found, before={"stream": found.slug})
+
+        await self._pool.transact(work)
+
+    @audit.audited("sources.update_source", "source")
     async def update_source(
         self, source: Source | UUID | str, *, name: str | None = None, config: Mapping[str, Any] | None = None
     ) -> Source:
@@ -135,20 +152,31 @@ class SourceStore:
             InputError: the name or the configuration does not fit.
         """
         found = await self.get_source(source)
-        row = await self._pool.fetchrow(
-            _UPDATE,
-            found.id,
+        values = (
             found.name if name is None else check_text("name", name, LONGEST_TITLE),
             None if config is None else self._encode_config(found.type, config),
         )
+
+        async def work(connection: Connection) -> asyncpg.Record | None:
+            before = await connection.fetchrow(_BEFORE, found.id)
+            after = await connection.fetchrow(_UPDATE, found.id, *values)
+            if after is not None:
+                await _record(connection, before, after)
+            return after
+
+        row = await self._pool.transact(work)
         if row is None:
             raise _missing(source)
         return _source(row)
 
+    @audit.audited("sources.delete_source", "source")
     async def delete_source(self, source: Source | UUID | str) -> None:
         """Delete a source and its ties. The events that it brought stay in their streams."""
         found = await self.get_source(source)
         async with self._pool.acquire() as connection, connection.transaction():
+            before = await connection.fetchrow(f"SELECT {_COLUMNS} FROM sources WHERE id = $1", found.id)
+            if before is not None:  # recorded first: nobody has to wait for it, and its streams are still known
+                await _record(connection, before, None)
             # Writers check that a source exists by their statement's snapshot: none may be under way just now.
             await connection.execute("LOCK TABLE sources IN SHARE ROW EXCLUSIVE MODE")
             await connection.execute("DELETE FROM sources WHERE id = $1", found.id)
@@ -164,6 +192,19 @@ async def _attach(connection: Any, stream_id: UUID, source_id: UUID) -> None:
         await connection.execute(_ATTACH, stream_id, source_id)
     except asyncpg.ForeignKeyViolationError:
         raise NotFoundError("source", str(source_id), "it or its stream was deleted meanwhile", "Look again") from None
+
+
+async def _record(connection: Any, before: asyncpg.Record | None, after: asyncpg.Record | None) -> None:
+    row = after if after is not None else before
+    assert row is not None
+    told = [
+        None if one is None else {field: one[field] for field in ("type", "name", "config")} for one in (before, after)
+    ]
+    await audit.record(connection, "source", row["id"], row["name"], before=told[0], after=told[1])
+
+
+async def _record_tie(connection: Any, source: Source, stream: Stream, **change: Any) -> None:
+    await audit.record(connection, "source", source.id, source.name, streams=[stream.id], **change)
 
 
 def _source(row: asyncpg.Record) -> Source:

@@ -10,7 +10,8 @@ from uuid import UUID
 
 import msgspec
 
-from vibeseater.store.pool import Pool
+from vibeseater.store import audit
+from vibeseater.store.pool import Connection, Pool
 
 __all__ = ["Draw", "StreamLimit", "StreamLimitStore"]
 
@@ -62,6 +63,9 @@ _SET = """
 INSERT INTO stream_limits (stream_id, rate, burst, at_limit, tokens) VALUES ($1, $2, $3, $4, $3)
 ON CONFLICT (stream_id) DO UPDATE SET rate = $2, burst = $3, at_limit = $4, tokens = least(stream_limits.tokens, $3)
 """
+
+_BEFORE = "SELECT rate, burst, at_limit FROM stream_limits WHERE stream_id = $1 FOR UPDATE"
+_RECORDED = ("rate", "burst", "at_limit")
 
 _GET = "SELECT rate, burst, at_limit, events_dropped, seconds_waited FROM stream_limits WHERE stream_id = $1"
 
@@ -148,10 +152,25 @@ class StreamLimitStore:
 
     async def set(self, stream_id: UUID, limit: StreamLimit | None) -> None:
         """Set a stream's limit, or take it away."""
-        if limit is None:
-            await self._pool.execute("DELETE FROM stream_limits WHERE stream_id = $1", stream_id)
-        else:
-            await self._pool.execute(_SET, stream_id, limit.rate, limit.burst, limit.at_limit)
+
+        async def work(connection: Connection) -> None:
+            before = await connection.fetchrow(_BEFORE, stream_id)
+            if limit is None:
+                await connection.execute("DELETE FROM stream_limits WHERE stream_id = $1", stream_id)
+            else:
+                await connection.execute(_SET, stream_id, limit.rate, limit.burst, limit.at_limit)
+            name = await connection.fetchval("SELECT slug FROM streams WHERE id = $1", stream_id)
+            await audit.record(
+                connection,
+                "stream",
+                stream_id,
+                name,
+                streams=[stream_id],
+                before=None if before is None else dict(before),
+                after=None if limit is None else {field: getattr(limit, field) for field in _RECORDED},
+            )
+
+        await self._pool.transact(work)
 
     async def get(self, stream_id: UUID) -> StreamLimit | None:
         """A stream's limit, or None."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,8 @@ import asyncpg
 from vibeseater.errors import InputError, NotFoundError
 from vibeseater.inputs import LONGEST_TITLE, check_media_url, check_text, check_time, slugify, uuid7
 from vibeseater.models import Stream, StreamStatus
-from vibeseater.store.pool import Pool
+from vibeseater.store import audit
+from vibeseater.store.pool import Connection, Pool
 
 __all__ = ["StreamStore"]
 
@@ -29,6 +31,11 @@ UPDATE streams SET title = $2, slug = $3, media_url = $4, media_started_at = $5,
 WHERE id = $1
 RETURNING {_COLUMNS}
 """
+
+# Held until the change is committed, so that what is recorded as the state before is just that.
+_BEFORE = f"SELECT {_COLUMNS} FROM streams WHERE id = $1 FOR NO KEY UPDATE"
+
+_RECORDED = ("slug", "title", "status", "media_url", "media_started_at")
 
 _SET_STATUS = f"""
 UPDATE streams SET status = $2::text, updated_at = CASE WHEN status = $2::text THEN updated_at ELSE now() END
@@ -60,6 +67,7 @@ class StreamStore:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
+    @audit.audited("streams.create_stream")
     async def create_stream(
         self,
         title: str,
@@ -87,9 +95,11 @@ class StreamStore:
             made = uuid7()
             # After some tries the id's random end keeps it short and unique.
             name = wanted if number == 1 else f"{wanted}-{number if number < _TRIES else made.hex[-12:]}"
-            row = await self._pool.fetchrow(_INSERT, made, name, title, url, started)
+            row = await self._pool.transact(partial(_insert, values=(made, name, title, url, started)))
             if row is None and exist_ok:
                 row = await self._pool.fetchrow(f"SELECT {_COLUMNS} FROM streams WHERE slug = $1", name)
+                if row is not None:
+                    audit.changed_nothing()
             if row is not None:
                 return _stream(row)
             if slug is not None:
@@ -119,6 +129,7 @@ class StreamStore:
         rows = await self._pool.fetch(f"SELECT {_COLUMNS} FROM streams ORDER BY created_at DESC, id DESC")
         return [_stream(row) for row in rows]
 
+    @audit.audited("streams.update_stream", "stream")
     async def update_stream(
         self,
         stream: Stream | UUID | str,
@@ -136,25 +147,30 @@ class StreamStore:
             _changed(found.media_url, media_url, check_media_url, "media_url"),
             _changed(found.media_started_at, media_started_at, check_time, "media_started_at"),
         )
-        try:
-            async with self._pool.acquire() as connection:
-                row = await connection.fetchrow(_UPDATE, found.id, *values)
-        except asyncpg.UniqueViolationError:
-            raise InputError("slug", slug, "already taken", "Choose another") from None
+
+        async def work(connection: Connection) -> asyncpg.Record | None:
+            try:
+                return await _change(connection, _UPDATE, found.id, *values)
+            except asyncpg.UniqueViolationError:
+                raise InputError("slug", slug, "already taken", "Choose another") from None
+
+        row = await self._pool.transact(work)
         if row is None:
             raise _missing(stream)
         return _stream(row)
 
+    @audit.audited("streams.set_status", "stream")
     async def set_status(self, stream: Stream | UUID | str, status: StreamStatus) -> Stream:
         """Write what ingestion is meant to do. `seater.streaming` is what acts on it."""
         if status not in STATUSES:
             raise InputError("status", status, "unknown", f"Known are {', '.join(STATUSES)}")
         found = await self.get_stream(stream)
-        row = await self._pool.fetchrow(_SET_STATUS, found.id, status)
+        row = await self._pool.transact(lambda connection: _change(connection, _SET_STATUS, found.id, status))
         if row is None:
             raise _missing(stream)
         return _stream(row)
 
+    @audit.audited("streams.delete_stream", "stream")
     async def delete_stream(self, stream: Stream | UUID | str) -> None:
         """Delete a stream with all its events. Its sources stay, with their positions.
 
@@ -168,6 +184,10 @@ class StreamStore:
                 raise
             stream_id = by_id
         async with self._pool.acquire() as connection, connection.transaction():
+            before = await connection.fetchrow(f"SELECT {_COLUMNS} FROM streams WHERE id = $1", stream_id)
+            if before is not None:  # recorded first: nobody has to wait for it
+                told = {field: before[field] for field in (*_RECORDED, "stream_seq")}
+                await audit.record(connection, "stream", stream_id, before["slug"], streams=[stream_id], before=told)
             # Writers check that a stream exists by their statement's snapshot: none may be under way just now.
             await connection.execute("LOCK TABLE streams IN SHARE ROW EXCLUSIVE MODE")
             await connection.execute("DELETE FROM streams WHERE id = $1", stream_id)
@@ -175,6 +195,35 @@ class StreamStore:
             pass
         await self._pool.execute("DELETE FROM event_keys WHERE stream_id = $1", stream_id)
         await self._pool.execute("DELETE FROM stream_source_totals WHERE stream_id = $1", stream_id)
+
+
+async def _insert(connection: Connection, values: tuple[Any, ...]) -> asyncpg.Record | None:
+    """Insert a stream; None where its slug is taken."""
+    row = await connection.fetchrow(_INSERT, *values)
+    if row is not None:
+        await _record(connection, None, row)
+    return row
+
+
+async def _change(connection: Connection, statement: str, stream_id: UUID, *values: Any) -> asyncpg.Record | None:
+    """Change a stream; None where there is none."""
+    before = await connection.fetchrow(_BEFORE, stream_id)
+    after = await connection.fetchrow(statement, stream_id, *values)
+    if before is not None and after is not None:
+        await _record(connection, before, after)
+    return after
+
+
+async def _record(connection: Connection, before: asyncpg.Record | None, after: asyncpg.Record) -> None:
+    await audit.record(
+        connection,
+        "stream",
+        after["id"],
+        after["slug"],
+        streams=[after["id"]],
+        before=None if before is None else {field: before[field] for field in _RECORDED},
+        after={field: after[field] for field in _RECORDED},
+    )
 
 
 def _changed(now: Any, wanted: Any, check: Callable[[str, object], Any], field: str) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from vibeseater.seater import VibeSeater, connect
+from vibeseater.store import audit
 from vibeseater.views.tasks import detached
 
 __all__ = ["close_shared_seater", "shared_seater"]
@@ -46,7 +47,9 @@ async def close_shared_seater() -> None:
 
 
 async def _open() -> VibeSeater:
-    return await connect()
+    seater = await connect()
+    audit.assume(seater.pool, "page", "not signed in")
+    return seater
 
 
 def _failed(task: asyncio.Task[VibeSeater]) -> bool:
