@@ -11,6 +11,7 @@ import hmac
 import json
 import re
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ _OWN_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*")
 # Made before a server forks, so that all its processes read each other's cookies. It ends with the server, and so do
 # the logins, unless the settings name one.
 _SECRET = secrets.token_urlsafe(32)
+
+Told = Callable[[str | None, bool, str], None]
 
 
 class Login:
@@ -68,8 +71,11 @@ class Login:
         return None if read is None else read.decode("utf-8", "replace")
 
 
-def login_of(settings: Settings) -> Login | None:
+def login_of(settings: Settings, told: Told | None = None) -> Login | None:
     """What the settings ask for; None where nobody has to sign in. Panel's own settings are set, for this process.
+
+    Args:
+        told: called with each try to sign in: the name (None where nobody has it), whether it went well, from where.
 
     Raises:
         SettingsError: they don't fit together, or the file of passwords can't be read.
@@ -86,7 +92,7 @@ def login_of(settings: Settings) -> Login | None:
     }
     if settings.basic_auth is not None:
         passwords = _passwords(settings.basic_auth)
-        return Login(_kept_closer(BasicAuthProvider, passwords)(**templates), secret, settings.login_days)
+        return Login(_kept_closer(BasicAuthProvider, passwords, told)(**templates), secret, settings.login_days)
     if settings.oauth_provider not in AUTH_PROVIDERS:
         raise SettingsError(
             f"oauth_provider = {settings.oauth_provider!r}: not known to Panel. Give github, google, azure, okta, "
@@ -95,7 +101,7 @@ def login_of(settings: Settings) -> Login | None:
     config.oauth_provider = settings.oauth_provider
     if not (config.oauth_key and config.oauth_secret):
         raise SettingsError("An OAuth provider needs PANEL_OAUTH_KEY and PANEL_OAUTH_SECRET. Set both.")
-    return Login(_kept_closer(OAuthProvider, {})(**templates), secret, settings.login_days)
+    return Login(_kept_closer(OAuthProvider, {}, told)(**templates), secret, settings.login_days)
 
 
 def _passwords(path: Path) -> dict[str, str]:
@@ -108,7 +114,7 @@ def _passwords(path: Path) -> dict[str, str]:
     return read
 
 
-def _kept_closer(base: Any, passwords: dict[str, str]) -> Any:
+def _kept_closer(base: Any, passwords: dict[str, str], told: Told | None) -> Any:
     """Panel's provider, whose login handler's cookies go nowhere but here, and which compares in constant time."""
 
     class _Provider(base):  # type: ignore[misc]
@@ -121,6 +127,21 @@ def _kept_closer(base: Any, passwords: dict[str, str]) -> Any:
                     options["samesite"], options["httponly"] = "Lax", True
                     options["secure"] = self.request.protocol == "https"
                     super().set_cookie(name, value, *arguments, **options)
+
+                def set_secure_cookie(self, name: str, value: Any, *arguments: Any, **options: Any) -> None:
+                    if name == "user":
+                        self._user = str(value)
+                    super().set_secure_cookie(name, value, *arguments, **options)
+
+                def on_finish(self) -> None:
+                    super().on_finish()
+                    user = getattr(self, "_user", None)
+                    asked = self.request.arguments
+                    tried = self.request.method == "POST" or bool({"code", "error"} & set(asked))
+                    if told is None or (user is None and not (tried and self.get_status() >= 400)):
+                        return
+                    name = asked.get("username", [b""])[-1].decode("utf-8", "replace")
+                    told(user or (name if name in passwords else None), user is not None, self.request.remote_ip or "")
 
                 async def prepare(self) -> None:
                     waiting = super().prepare()

@@ -38,6 +38,7 @@ from vibeseater.operations.sessions import sessions_of
 from vibeseater.operations.siblings import Board, Siblings
 from vibeseater.operations.snapshot import SessionFigure
 from vibeseater.probes import ReadyHandler, probe_routes
+from vibeseater.sign_ins import SignIns
 
 # The pages' components name the scripts that /static serves: a process that did not import them would answer 404 for
 # the scripts of a page that another process made.
@@ -213,7 +214,8 @@ class _Web:
         async def connected() -> VibeSeater:
             return seater
 
-        login = login_of(seater.settings)
+        self._sign_ins = SignIns(seater.pool)
+        login = login_of(seater.settings, self._sign_ins)
         options: dict[str, Any] = {}
         if login is not None:
             options = {
@@ -268,6 +270,7 @@ class _Web:
             for context in self._tornado.applications.values():
                 await context._cleanup_sessions(-1)
         await self._ingest.aclose()
+        await self._sign_ins.aclose()
 
 
 def serve_in_processes(number: int, work: Callable[[bool, Siblings], None]) -> int:

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from tests.cli.processes import Commands
 from tests.cli.test_serve import served
+from tests.servers import eventually
 from vibeseater import VibeSeater
 from vibeseater.errors import SettingsError
 from vibeseater.login import login_of
@@ -46,15 +47,26 @@ async def _sign_in(http: aiohttp.ClientSession, url: str, name: str, password: s
     )
 
 
+async def _signed_in(seater: VibeSeater, number: int) -> list[str]:
+    """Who signed in, when so many have, the first first."""
+
+    async def so_many() -> bool:
+        return len(await seater.audit(action="sign_in", outcome="done")) == number
+
+    await eventually(so_many)
+    return [one.who for one in reversed(await seater.audit(action="sign_in", outcome="done"))]
+
+
 async def _refused(http: aiohttp.ClientSession, url: str, path: str, token: str) -> int:
     with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
         await http.ws_connect(f"{url}/{path}", origin=url, protocols=("bokeh", token))
     return refused.value.status
 
 
-async def test_nobody_passes_who_is_not_signed_in(commands: Commands, passwords: Path) -> None:
+async def test_nobody_passes_who_is_not_signed_in(commands: Commands, passwords: Path, seater: VibeSeater) -> None:
     """Pages lead to the login; `/rows` and all else is refused; the probes are for everybody. And with a wrong
-    password, an empty one, a name that is not known, from a foreign page, or too often, nobody is signed in."""
+    password, an empty one, a name that is not known, from a foreign page, or too often, nobody is signed in. Who did,
+    and who tried in vain, is recorded; what was typed for a name is not, unless it is one."""
     async with served(commands, "--basic-auth", str(passwords)) as (_, url), _browser() as http, _browser() as other:
         for page in ("streams", "operations", "stream?id=x"):
             async with http.get(f"{url}/{page}") as answer:
@@ -92,6 +104,11 @@ async def test_nobody_passes_who_is_not_signed_in(commands: Commands, passwords:
 
         statuses = [(await _sign_in(http, url, "ada", str(n))).status for n in range(10)]
         assert statuses[-1] == 429
+        assert await _signed_in(seater, 2) == ["ada", "bob"]
+        refused = await seater.audit(action="sign_in", outcome="refused")
+        assert {(one.who, one.object_name) for one in refused} == {("not signed in", "ada"), ("not signed in", None)}
+        assert len(refused) == 4 + statuses.count(401)
+        assert refused[0].changes["address"][1] in ("127.0.0.1", "::1")
         await http.get(f"{url}/logout")
         async with http.get(f"{url}/streams", allow_redirects=False) as answer:
             assert answer.status == 302
@@ -184,9 +201,9 @@ async def _provider() -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-async def test_one_signs_in_at_a_provider(commands: Commands) -> None:
+async def test_one_signs_in_at_a_provider(commands: Commands, seater: VibeSeater) -> None:
     """The whole way: to the provider, back with its code, the code for a token, the token for a name; then pages open.
-    A code that the provider does not know, or a state that is not this browser's, signs nobody in."""
+    A code that the provider does not know, or a state that is not this browser's, signs nobody in. All is recorded."""
     async with _provider() as provider:
         commands.environment |= {
             "PANEL_OAUTH_KEY": "our-key",
@@ -207,6 +224,12 @@ async def test_one_signs_in_at_a_provider(commands: Commands) -> None:
                     assert "user" not in answer.cookies or not answer.cookies["user"].value
             async with other.get(f"{url}/streams", allow_redirects=False) as answer:
                 assert answer.status == 302
+            assert await _signed_in(seater, 1) == ["ada@example.org"]
+
+            async def refused() -> bool:
+                return len(await seater.audit(action="sign_in", outcome="refused")) == 3
+
+            await eventually(refused)
 
 
 @pytest.mark.parametrize(
