@@ -192,6 +192,10 @@ async def test_what_serves_has_all_that_it_needs(
         "COPY events FROM '/etc/passwd'",
         "SELECT pg_read_file('/etc/passwd')",
         "SELECT passwd FROM pg_shadow",
+        "SELECT FROM audit",
+        "UPDATE audit SET who = 'nobody'",
+        "DELETE FROM audit",
+        "TRUNCATE audit",
     ],
 )
 @pytest.mark.parametrize("who", ["serve", "read"])
