@@ -11,6 +11,7 @@ from typing import Any
 import click
 import pytest
 import yaml
+from panel import config
 
 from vibeseater.cli.app import app
 from vibeseater.settings import Settings
@@ -20,6 +21,7 @@ DEPLOY = ROOT / "deploy"
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
 GUIDES = [ROOT / "docs" / name for name in ("deploy.md", "backup.md", "timescaledb.md")]
+_GENERIC = {"PANEL_OAUTH_AUTHORIZE_URL", "PANEL_OAUTH_TOKEN_URL", "PANEL_OAUTH_USER_URL"}  # no part of its settings
 VARIABLES = {f"VIBESEATER_{field.upper()}" for field in Settings.__struct_fields__} | {"VIBESEATER_CONFIG"}
 
 
@@ -132,12 +134,52 @@ def test_databases_and_secrets_agree() -> None:
         for container in pod["containers"]
         for one in container.get("env", [])
         if "valueFrom" in one
+    } | {
+        item["key"]
+        for _, pod in pods()
+        for one in pod.get("volumes", [])
+        for item in one.get("secret", {}).get("items", [])
     }
     assert wanted == set(example["stringData"])
     text = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
     asked = set(re.findall(r"\$\{([A-Z_]+)", text))
     given = set(re.findall(r"^([A-Z_]+)=", (DEPLOY / "example.env").read_text(encoding="utf-8"), re.MULTILINE))
     assert asked == given
+
+
+def test_who_serves_asks_for_a_login() -> None:
+    """Wherever it is deployed: with a secret for its cookies, files that are there, and the real addresses of visitors.
+    And each variable that is passed on is one that VibeSeater, or Panel, reads; no secret stands in the files."""
+    server = dict(pods())["vibeseater-server"]
+    container = server["containers"][0]
+    given = {one["name"]: one for one in container["env"]}
+    mounts = {one["name"]: one["mountPath"] for one in container["volumeMounts"]}
+    shown = {
+        f"{mounts[one['name']]}/{item['path']}"
+        for one in server["volumes"]
+        for item in one.get("secret", {}).get("items", [])
+    }
+    assert given["VIBESEATER_BASIC_AUTH"]["value"] in shown
+    compose = COMPOSE["services"]["server"]
+    for name, value in {**{name: "valueFrom" in one for name, one in given.items()}, **compose["environment"]}.items():
+        if re.search("SECRET|TOKEN$|URL$|KEY$", name):
+            assert value is True or "${" in value, name
+    assert {f"/run/secrets/{name}" for name in compose["secrets"]} == {
+        compose["environment"]["VIBESEATER_BASIC_AUTH"][len("${BASIC_AUTH-") : -1]
+    }
+    assert set(compose["secrets"]) == set(COMPOSE["secrets"])
+    unit = (DEPLOY / "systemd" / "vibeseater-server.service").read_text(encoding="utf-8")
+    assert "\nEnvironmentFile=/etc/vibeseater/server.env\n" in unit
+    names = set(
+        re.findall(r"^#?(\w+)=", (DEPLOY / "systemd" / "server.example.env").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    for wanted in (set(given), set(compose["environment"]), names):
+        assert {"VIBESEATER_BASIC_AUTH", "VIBESEATER_COOKIE_SECRET", "VIBESEATER_METRICS_TOKEN"} <= wanted
+        panels = {name for name in wanted if name.startswith("PANEL_")}
+        assert all(hasattr(config, name.removeprefix("PANEL_").lower()) or name in _GENERIC for name in panels)
+    for where, arguments in command_lines():
+        if arguments[0] == "serve" and where not in ("Dockerfile",) and not where.endswith(".md"):
+            assert "--behind-proxy" in arguments, where
 
 
 def test_all_manifests_are_in_the_kustomization() -> None:
