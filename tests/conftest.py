@@ -12,6 +12,16 @@ import vibeseater
 from tests.servers import TestServers, ThrowawayPostgres, ThrowawayRedis, short_folder
 
 
+# The folders whose tests wait the longest. Begun first where workers share the work, so that none ends long after all.
+_LONG = ("faults", "browser", "cli", "embedded", "archive", "streaming", "feeds", "packaging", "bench")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put what takes longest first, for pytest-xdist; one process goes from the small to the large, as they stand."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: _LONG.index(folder) if (folder := item.path.parent.name) in _LONG else len(_LONG))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def home() -> Iterator[Path]:
     """The tests' own VIBESEATER_HOME: no test sees the settings or data of the person who runs it."""

@@ -58,6 +58,7 @@ MINUTE_30 = START + timedelta(minutes=29)  # when event 30 was stored
         (timedelta(hours=2), 1),
         ("1ms", 61),
     ],
+    ids=lambda value: type(value).__name__,  # the moments are others in each process
 )
 @pytest.mark.parametrize("kind", ["stream", "source"])
 async def test_a_feed_begins_where_it_is_told(

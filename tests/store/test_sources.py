@@ -100,7 +100,7 @@ async def test_a_source_that_does_not_fit_is_refused(seater: VibeSeater, changed
     assert await seater.sources.list_sources() == []
 
 
-@pytest.mark.parametrize("name", [uuid4(), str(uuid4())])
+@pytest.mark.parametrize("name", [uuid4(), str(uuid4())], ids=["id", "text"])
 async def test_an_unknown_source_is_told(seater: VibeSeater, name: Any) -> None:
     """An id that finds nothing gives one error that says how to list what there is."""
     stream = await seater.streams.create_stream(title="S")

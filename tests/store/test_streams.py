@@ -137,7 +137,9 @@ async def test_a_stream_that_does_not_fit_is_refused(seater: VibeSeater, changed
 
 
 @pytest.mark.parametrize(
-    "name", ["nothing", "", "a\x00b", "\ud800", "x" * 10_000, str(uuid4()), uuid4(), "%", "'", "Debate Night"]
+    "name",
+    ["nothing", "", "a\x00b", "\ud800", "x" * 10_000, str(uuid4()), uuid4(), "%", "'", "Debate Night"],
+    ids=["word", "empty", "zero", "surrogate", "long", "text", "id", "percent", "quote", "title"],
 )
 async def test_an_unknown_stream_is_told(shared_seater: VibeSeater, name: Any) -> None:
     """A name that finds nothing gives one error that says how to list what there is."""

@@ -23,9 +23,11 @@ __all__ = ["Viewer", "Viewing"]
 
 _TOKEN = re.compile(r'"token":"([^"]+)"')
 _DOCUMENT_READY = {"type": "event", "name": "document_ready", "values": {"type": "map"}}
-_ID = re.compile(r'\\?"id\\?":\\?"([0-9a-f-]{36})\\?",\\?"seq\\?"')  # of a row, within a text or bare
+_ROW = re.compile(r'\\?"id\\?":\\?"([0-9a-f-]{36})\\?",\\?"seq\\?":(\d+)')  # within a text or bare
+_PAGE = re.compile(r'\\"op\\": ?\\"older\\"')
 _CHANNEL = re.compile(r'\\"op\\": \\"channel\\", \\"ticket\\": \\"([^"\\]+)\\", \\"after\\": (\d+)')
 _ALIVE_SECONDS = 3.0
+_ASK_SECONDS = 5.0  # after which a page is asked for again: a table that is reading overhears it
 _HELLO = '{"op":"hello"'
 _encode = msgspec.json.Encoder().encode
 
@@ -61,6 +63,9 @@ class Viewer:
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._models: asyncio.Future[dict[str, str]] = asyncio.get_running_loop().create_future()
+        self._paged = asyncio.Event()
+        self.oldest = self.newest = 0
+        """The lowest and the highest position of the rows that came; 0 before any did."""
 
     @property
     def viewing(self) -> Viewing:
@@ -92,6 +97,21 @@ class Viewer:
     async def ended(self) -> None:
         """Wait until the server has closed the page's connection."""
         await asyncio.wait(self._tasks[:1])
+
+    async def older(self) -> None:
+        """Ask for the rows before the oldest, as a table does that is scrolled to its end; return when they came."""
+        models = await self._models
+        self._paged.clear()
+        while not self._paged.is_set():
+            await self._tell(models["TableComponent"], {"op": "older", "position": self.oldest})
+            await asyncio.wait(
+                {paged := asyncio.ensure_future(self._paged.wait()), self._tasks[0]},
+                timeout=_ASK_SECONDS,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            paged.cancel()
+            if self._tasks[0].done():
+                raise VibeSeaterError("The page's connection ended.")
 
     async def aclose(self) -> None:
         """Leave the page."""
@@ -126,6 +146,8 @@ class Viewer:
             if (offer := _CHANNEL.search(text)) is not None:
                 self._tasks.append(asyncio.create_task(self._read_rows(offer[1], offer[2])))
             self._note(text)
+            if _PAGE.search(text):
+                self._paged.set()
 
     async def _live(self, lifeline: str) -> None:
         """Say that somebody is there, as often as the page's script does."""
@@ -149,8 +171,11 @@ class Viewer:
 
     def _note(self, text: str) -> None:
         now = time.time()
-        for found in _ID.finditer(text):
+        for found in _ROW.finditer(text):
             self._received(found[1], now)
+            position = int(found[2])
+            self.oldest = min(self.oldest or position, position)
+            self.newest = max(self.newest, position)
 
 
 _COMPONENTS = ("TableComponent", "LifelineComponent")
