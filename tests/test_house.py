@@ -32,7 +32,7 @@ STOREYS = (
     {"feeds", "pins", "sources"},
     {"alerts", "bookmarks", "streaming"},
     {"seater"},
-    {"login", "operations", "sign_ins"},
+    {"guarded", "login", "operations", "sign_ins"},
     {"doctor", "gate", "ingest", "magic", "probes", "views"},
     {"bench", "demo", "faults", "plugins", "server"},
     {"cli"},

@@ -17,6 +17,7 @@ import msgspec
 
 from vibeseater import embedded
 from vibeseater._version import __version__
+from vibeseater.access.rules import read_rules
 from vibeseater.broadcast.connection import RedisCluster, check_server, make_client
 from vibeseater.errors import VibeSeaterError
 from vibeseater.operations.problems import Problem
@@ -142,7 +143,25 @@ async def diagnose(settings: Settings) -> Report:
         if settings.redis_url is not None:
             await _look_at_redis(settings, report)
     _look_at_disk(report)
+    _look_at_access(settings, report)
     return report
+
+
+def _look_at_access(settings: Settings, report: Report) -> None:
+    if settings.access is None:
+        return
+    try:
+        rules = read_rules(settings.access)
+    except VibeSeaterError as error:
+        report._add("access", "error", str(error))
+        return
+    if settings.basic_auth is None and settings.oauth_provider is None:
+        report._add(
+            "access",
+            "warning",
+            f"There are rules of access, but no login: all pages have the default role, {rules.default}.",
+            "Set basic_auth or oauth_provider, so that people can be told apart.",
+        )
 
 
 async def _look_at_postgres(settings: Settings, report: Report) -> None:

@@ -3,6 +3,7 @@
     VibeSeaterError
     ├── InputError (ValueError)          a value that was handed in is wrong: field, value, cure
     │   └── NotFoundError (LookupError)  an id, slug or topic that does not exist
+    ├── AccessError                      who looks at a page may not do this
     ├── SettingsError                    environment, settings file or arguments don't fit
     ├── ServerError                      PostgreSQL or Redis, and the embedded ones
     │   ├── UnreachableError             no answer at the address
@@ -28,6 +29,7 @@ from __future__ import annotations
 from typing import Any
 
 __all__ = [
+    "AccessError",
     "ArchiveError",
     "BusyError",
     "ClosedError",
@@ -89,6 +91,10 @@ class InputError(VibeSeaterError, ValueError):
 
 class NotFoundError(InputError, LookupError):
     """There is no such stream, source, event or topic. List what there is, or create it first."""
+
+
+class AccessError(VibeSeaterError):
+    """Who looks at a page may not do this. Nothing was done. Ask whoever runs the server for another role."""
 
 
 class SettingsError(VibeSeaterError):

@@ -115,15 +115,18 @@ def allowed_origin(application: Any, origin: str) -> bool:
         return False
 
 
-def guard(application: Any, policy: Policy, login: Login | None = None) -> None:
+def guard(
+    application: Any, policy: Policy, login: Login | None = None, measures: Callable[[str], bool] = lambda name: True
+) -> None:
     """Put the gate before a `BokehTornado`: its headers, and what it refuses. Where there is a login, nobody passes who
     is not signed in, but to what is open to all; pages are answered by Bokeh, with the way to the login.
+    `measures` says who of those that are signed in may read `/metrics`.
 
     A path is asked for without the server's prefix, which Bokeh tells. A gate that stands there already is
     replaced.
     """
     has_one = application in _gates
-    _gates[application] = _Gate(application, policy, login)
+    _gates[application] = _Gate(application, policy, login, measures)
     if has_one:
         return
     application.add_transform(_headers_of(application))
@@ -163,7 +166,8 @@ class _Refusal(msgspec.Struct, frozen=True):
 
 
 class _Gate:
-    def __init__(self, application: Any, policy: Policy, login: Login | None) -> None:
+    def __init__(self, application: Any, policy: Policy, login: Login | None, measures: Callable[[str], bool]) -> None:
+        self._measures = measures
         self._application, self.policy, self._login = weakref.proxy(application), policy, login
         self._logins = Throttle(_LOGINS_PER_MINUTE)
         self._pages = Throttle(policy.opens_per_minute)
@@ -211,7 +215,8 @@ class _Gate:
         return None
 
     def _may_measure(self, request: HTTPServerRequest) -> bool:
-        if self._login is not None and self._login.user(request) is not None:
+        user = None if self._login is None else self._login.user(request)
+        if user is not None and self._measures(user):
             return True
         token = self.policy.metrics_token
         if token is not None:

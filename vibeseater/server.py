@@ -28,6 +28,7 @@ from tornado.ioloop import IOLoop
 from tornado.netutil import bind_sockets
 from tornado.web import RedirectHandler, RequestHandler
 
+from vibeseater.access.rules import Person, access_of
 from vibeseater.draining import UnderWay
 from vibeseater.errors import InputError, ServerError, SettingsError
 from vibeseater.gate import Policy, guard
@@ -239,7 +240,13 @@ class _Web:
             **options,
             log_function=_log_failure,
         )
-        guard(self._tornado, Policy.of(seater.settings), login)
+        access = access_of(seater.settings.access)
+        guard(
+            self._tornado,
+            Policy.of(seater.settings),
+            login,
+            lambda name: access.rules.allows(Person(name), "operations.overview"),
+        )
         self._http = HTTPServer(self._under_way.counted(self._tornado), xheaders=behind_proxy)
         self._server = BaseServer(IOLoop.current(), self._tornado, self._http)
         self._server.start()

@@ -46,6 +46,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         basic_auth: the file of who may sign in, JSON: names and their passwords.
         oauth_provider: the provider at which people sign in instead: `github`, `google`, `azure`, `okta`, `generic` …;
             what else it needs is said in Panel's variables, `PANEL_OAUTH_KEY`, `PANEL_OAUTH_SECRET` ….
+        access: the file of who has which role, and who sees which streams, TOML; None: everybody may do everything.
         cookie_secret: signs who is signed in; None: made anew by each server, so that logins end with it.
         login_days: days until one has to sign in again.
         metrics_token: lets read `/metrics`, as `Authorization: Bearer <token>`; None: this machine may read it.
@@ -75,6 +76,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     drain_timeout: float = 5.0
     basic_auth: Path | None = None
     oauth_provider: str | None = None
+    access: Path | None = None
     cookie_secret: str | None = None
     login_days: float = 1.0
     metrics_token: str | None = None
@@ -111,7 +113,7 @@ _LEAST: dict[str, float] = {
     "opens_per_minute": 0,
 }
 _MOST: dict[str, float] = {"port": 65535, "num_procs": 64}
-_PATHS = ("home", "basic_auth")
+_PATHS = ("home", "basic_auth", "access")
 _SECRETS = ("cookie_secret", "metrics_token")
 _LISTS = ("allow_origins", "frame_ancestors")
 _ORIGIN = re.compile(r"(https?://)?[A-Za-z0-9.*_-]+(:[0-9*]+)?")

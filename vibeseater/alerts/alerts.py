@@ -30,7 +30,7 @@ from vibeseater.store.cold import Cold
 from vibeseater.store.pool import Pool
 from vibeseater.topics import Topic
 
-__all__ = ["Alerts"]
+__all__ = ["Alerts", "missing_rule"]
 
 _UNSET: Any = object()
 _SHOWN = 200  # alerts that `watch` gives
@@ -215,7 +215,7 @@ class Alerts:
         """
         found = await self.get_rule(rule)
         if await self._store.delete_rule(found) is None:
-            raise _missing(found.id)
+            raise missing_rule(found.id)
         self._supervisor.soon()
 
     async def get_rule(self, rule: AlertRule | UUID | str) -> AlertRule:
@@ -228,7 +228,7 @@ class Alerts:
         rule_id = rule.id if isinstance(rule, AlertRule) else to_id("rule", rule)
         found = await self._store.get_rule(rule_id)
         if found is None:
-            raise _missing(rule_id)
+            raise missing_rule(rule_id)
         return found
 
     async def list_rules(self, stream: Stream | UUID | str) -> list[AlertRule]:
@@ -335,7 +335,7 @@ class Alerts:
         check_text("name", rule.name, 200)
         changed = await self._store.update_rule(rule, before, begin=begin)
         if changed is None:
-            raise _missing(rule.id)
+            raise missing_rule(rule.id)
         self._supervisor.soon()
         return changed
 
@@ -354,5 +354,6 @@ class Alerts:
             raise ClosedError("This VibeSeater is closed. Call `await vibeseater.connect()` again.")
 
 
-def _missing(rule_id: UUID) -> NotFoundError:
+def missing_rule(rule_id: UUID) -> NotFoundError:
+    """What is said of a rule that is not there."""
     return NotFoundError("rule", str(rule_id), "no such rule", "See `await seater.alerts.list_rules(stream)`")

@@ -21,7 +21,7 @@ from vibeseater.store.pool import Connection, Pool
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["KIND", "LONGEST_NOTE", "MOST", "Bookmarks"]
+__all__ = ["KIND", "LONGEST_NOTE", "MOST", "Bookmarks", "missing_bookmark"]
 
 KIND = "bookmarks"
 """The kind of their board: the channel is `bookmarks:<stream_id>`."""
@@ -163,7 +163,7 @@ class Bookmarks:
         values = (None if note is None else _note(note), None if colour is None else check_colour(colour))
         changed = await self._write(found.stream_id, found, _UPDATE, found.id, *values)
         if changed is None:
-            raise _missing(found.id)
+            raise missing_bookmark(found.id)
         return changed
 
     @audit.audited("bookmarks.delete_bookmark", "bookmark")
@@ -176,7 +176,7 @@ class Bookmarks:
         found = await self.get_bookmark(bookmark)
         if await self._write(found.stream_id, found, _DELETE, found.id):
             return
-        raise _missing(found.id)
+        raise missing_bookmark(found.id)
 
     async def get_bookmark(self, bookmark: Bookmark | UUID | str) -> Bookmark:
         """The bookmark of that id, as it is now.
@@ -187,7 +187,7 @@ class Bookmarks:
         bookmark_id = bookmark.id if isinstance(bookmark, Bookmark) else to_id("bookmark", bookmark)
         row = await self._pool.fetchrow(f"SELECT {_COLUMNS} FROM bookmarks WHERE id = $1", bookmark_id)
         if row is None:
-            raise _missing(bookmark_id)
+            raise missing_bookmark(bookmark_id)
         return Bookmark(**dict(row))
 
     async def list_bookmarks(
@@ -303,7 +303,8 @@ def _note(note: object) -> str:
     return check_text("note", note, LONGEST_NOTE, empty=True)
 
 
-def _missing(bookmark_id: UUID) -> NotFoundError:
+def missing_bookmark(bookmark_id: UUID) -> NotFoundError:
+    """What is said of a bookmark that is not there."""
     return NotFoundError(
         "bookmark", str(bookmark_id), "no such bookmark", "See `await seater.bookmarks.list_bookmarks(stream)`"
     )

@@ -20,7 +20,7 @@ from vibeseater.models import Event, Source, Stream
 from vibeseater.store import audit
 from vibeseater.store.pool import Connection, Pool
 
-__all__ = ["KIND", "MOST", "Highlights"]
+__all__ = ["KIND", "MOST", "Highlights", "missing_highlight"]
 
 KIND = "highlights"
 
@@ -112,7 +112,7 @@ class Highlights:
         rule_id = highlight.id if isinstance(highlight, Highlight) else to_id("highlight", highlight)
         stream_id = await self._pool.fetchval("SELECT stream_id FROM highlights WHERE id = $1", rule_id)
         if stream_id is None or await self._write(stream_id, _DELETE, rule_id) is None:
-            raise NotFoundError("highlight", str(rule_id), "no such rule", "See `list_highlights(stream)`")
+            raise missing_highlight(rule_id)
 
     async def list_highlights(self, stream: Stream | UUID | str) -> list[Highlight]:
         """The rules of a stream, oldest first: the first that holds gives the colour.
@@ -153,3 +153,8 @@ class Highlights:
 
         row = await self._changes.write(Board(KIND, stream_id), statement, *arguments, noted=noted)
         return None if row is None else Highlight(**dict(row))
+
+
+def missing_highlight(rule_id: UUID) -> NotFoundError:
+    """What is said of a highlight rule that is not there."""
+    return NotFoundError("highlight", str(rule_id), "no such rule", "See `list_highlights(stream)`")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vibeseater.access.rules import access_of
 from vibeseater.cli.browser import open_browser
 from vibeseater.cli.output import line
 from vibeseater.cli.session import run
@@ -39,6 +40,7 @@ class Port(click.IntRange):
 @click.option("--allow-origin", "origins", multiple=True, metavar="HOST[:PORT]", help="Another name of this server.")
 @click.option("--basic-auth", default=None, metavar="FILE", help="Who may sign in, JSON: names and passwords.")
 @click.option("--oauth-provider", default=None, metavar="NAME", help="Sign in there: github, google, azure, generic …")
+@click.option("--access", default=None, metavar="FILE", help="Roles, and who sees which streams, TOML.")
 @click.option("--frame-ancestor", "ancestors", multiple=True, metavar="ORIGIN", help="May show it in a frame.")
 @click.option("--prefix", default=None, metavar="/PATH", help="The path under which a proxy serves it, kept by it.")
 @click.option("--behind-proxy", is_flag=True, help="Believe X-Forwarded-For and X-Forwarded-Proto.")
@@ -51,6 +53,7 @@ def serve(
     origins: Sequence[str],
     basic_auth: str | None,
     oauth_provider: str | None,
+    access: str | None,
     ancestors: Sequence[str],
     prefix: str | None,
     behind_proxy: bool,
@@ -64,16 +67,17 @@ def serve(
     vibeseater.toml; options come first, then variables, then the file. SIGTERM ends it in good order.
 
     Without --basic-auth or --oauth-provider there is no login: whoever reaches the address sees all streams and may
-    start and stop them. Whoever is signed in may, too.
+    start and stop them. Whoever is signed in may, too, unless --access names a file that says who may what.
     """
     for name, value in (
         ("PORT", port), ("ADDRESS", address), ("NUM_PROCS", num_procs), ("PREFIX", prefix),
-        ("BASIC_AUTH", basic_auth), ("OAUTH_PROVIDER", oauth_provider),
+        ("BASIC_AUTH", basic_auth), ("OAUTH_PROVIDER", oauth_provider), ("ACCESS", access),
         ("ALLOW_ORIGINS", ",".join(origins) or None), ("FRAME_ANCESTORS", ",".join(ancestors) or None),
     ):  # fmt: skip
         if value is not None:
             os.environ[f"VIBESEATER_{name}"] = str(value)
     settings = load_settings()
+    access_of(settings.access)  # what does not fit is told before anything is served
     num_procs = settings.num_procs
     from vibeseater.server import bind, serve_in_processes
     from vibeseater.server import serve as served

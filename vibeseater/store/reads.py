@@ -19,7 +19,7 @@ from vibeseater.store.rows import COLUMNS, to_event
 from vibeseater.store.searching import Page, count_matching, find_page, is_predicate, matching_positions, search_words
 from vibeseater.topics import Topic
 
-__all__ = ["MOST_COUNTED", "NO_SOURCE", "EventReads", "Order"]
+__all__ = ["MOST_COUNTED", "NO_SOURCE", "EventReads", "Order", "missing_event"]
 
 Order = Literal["newest", "oldest"]
 
@@ -55,7 +55,7 @@ class EventReads:
         if row is None:
             if self._cold is not None and (archived := (await self._cold.find([wanted])).get(wanted)) is not None:
                 return archived
-            raise NotFoundError("event_id", str(event_id), "no such event", "It may have been purged; look for others")
+            raise missing_event(event_id)
         return to_event(row)
 
     async def find_stored(self, ids: Sequence[UUID]) -> dict[UUID, UUID]:
@@ -285,3 +285,8 @@ def _page(after: int | None, before: int | None, limit: int, order: Order | None
         newest_first=(order or ("oldest" if only_after else "newest")) == "newest",
         limit=check_limit(limit),
     )
+
+
+def missing_event(event_id: UUID | str) -> NotFoundError:
+    """What is said of an event that is not there."""
+    return NotFoundError("event_id", str(event_id), "no such event", "It may have been purged; look for others")

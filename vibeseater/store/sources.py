@@ -15,7 +15,7 @@ from vibeseater.store import audit
 from vibeseater.store.pool import Connection, Pool
 from vibeseater.store.streams import StreamStore
 
-__all__ = ["SourceStore"]
+__all__ = ["SourceStore", "missing_source"]
 
 _COLUMNS = "id, type, name, config, created_at, updated_at, source_seq, last_event_at"
 
@@ -107,7 +107,7 @@ class SourceStore:
         """
         row = await self._pool.fetchrow(f"SELECT {_COLUMNS} FROM sources WHERE id = $1", _id(source))
         if row is None:
-            raise _missing(source)
+            raise missing_source(source)
         return _source(row)
 
     async def list_sources(self, stream: Stream | UUID | str | None = None) -> list[Source]:
@@ -166,7 +166,7 @@ class SourceStore:
 
         row = await self._pool.transact(work)
         if row is None:
-            raise _missing(source)
+            raise missing_source(source)
         return _source(row)
 
     @audit.audited("sources.delete_source", "source")
@@ -215,6 +215,7 @@ def _id(source: Source | UUID | str) -> UUID:
     return to_id("source", source)
 
 
-def _missing(value: Source | UUID | str) -> NotFoundError:
+def missing_source(value: Source | UUID | str) -> NotFoundError:
+    """What is said of a source that is not there."""
     shown = value.id if isinstance(value, Source) else value
     return NotFoundError("source", str(shown), "no such source", "See `await seater.sources.list_sources()`")

@@ -16,7 +16,7 @@ from vibeseater.models import Stream, StreamStatus
 from vibeseater.store import audit
 from vibeseater.store.pool import Connection, Pool
 
-__all__ = ["StreamStore"]
+__all__ = ["StreamStore", "missing_stream"]
 
 _COLUMNS = "id, slug, title, status, media_url, media_started_at, created_at, updated_at, stream_seq, last_event_at"
 
@@ -121,7 +121,7 @@ class StreamStore:
             slug = id_or_slug.encode(errors="replace").decode().replace("\x00", "?")
             row = await self._pool.fetchrow(f"SELECT {_COLUMNS} FROM streams WHERE slug = $1", slug)
         if row is None:
-            raise _missing(id_or_slug)
+            raise missing_stream(id_or_slug)
         return _stream(row)
 
     async def list_streams(self) -> list[Stream]:
@@ -156,7 +156,7 @@ class StreamStore:
 
         row = await self._pool.transact(work)
         if row is None:
-            raise _missing(stream)
+            raise missing_stream(stream)
         return _stream(row)
 
     @audit.audited("streams.set_status", "stream")
@@ -167,7 +167,7 @@ class StreamStore:
         found = await self.get_stream(stream)
         row = await self._pool.transact(lambda connection: _change(connection, _SET_STATUS, found.id, status))
         if row is None:
-            raise _missing(stream)
+            raise missing_stream(stream)
         return _stream(row)
 
     @audit.audited("streams.delete_stream", "stream")
@@ -256,7 +256,8 @@ def _check_slug(slug: str) -> str:
     return slug
 
 
-def _missing(value: object) -> NotFoundError:
+def missing_stream(value: object) -> NotFoundError:
+    """What is said of a stream that is not there."""
     shown = value.id if isinstance(value, Stream) else value
     return NotFoundError(
         "stream", str(shown), "no such stream", "See `vibeseater streams` or `await seater.streams.list_streams()`"

@@ -75,7 +75,7 @@ export function render({model}) {
   // The rules.
   const rules = make("ul", "list")
   rules.setAttribute("aria-label", "Alert rules")
-  const noRules = make("p", "empty", "No rules yet. Make one below, and try it on the past week first.")
+  const noRules = make("p", "empty", model.denied ? "No rules yet." : "No rules yet. Make one below, and try it on the past week first.")
   const drawRules = keyed(rules, (id) => {
     const row = make("li", "source")
     row.dataset.ruleId = id
@@ -101,7 +101,9 @@ export function render({model}) {
       send("try", {id})
     })
     const silence = button("plain", "", () => send(now.silenced ? "loud" : "silence", {id}))
-    bar.append(toggle, button("plain", "Try on the past week", () => send("try", {id})), silence, button("plain", "Edit", () => edit(now)), twice("Delete", () => send("delete", {id})))
+    const trial = button("plain", "Try on the past week", () => send("try", {id}))
+    if (model.denied) bar.append(trial)
+    else bar.append(toggle, trial, silence, button("plain", "Edit", () => edit(now)), twice("Delete", () => send("delete", {id})))
     row.append(title, line, tried, bar)
     return {row, draw(rule) {
       now = rule
@@ -191,7 +193,7 @@ export function render({model}) {
     redraw()
   }
   edit(null)
-  sheet.append(notify, problem, list, empty, make("h3", null, "Rules"), rules, noRules, heading, form)
+  sheet.append(notify, problem, list, empty, make("h3", null, "Rules"), rules, noRules, ...(model.denied ? [deniedLine(model.denied)] : [heading, form]))
   model.on(["alerts", "loaded"], drawAlerts)
   model.on("rules", redraw)
   model.on(["problem", "tried", "busy"], drawState)

@@ -14,6 +14,7 @@ from vibeseater.alerts import Alert, AlertRule
 from vibeseater.alerts.records import span_text
 from vibeseater.changes import Watch
 from vibeseater.errors import VibeSeaterError
+from vibeseater.guarded import why_not
 from vibeseater.html import printable
 from vibeseater.models import Stream
 from vibeseater.seater import VibeSeater
@@ -42,6 +43,7 @@ class AlertComponent(TellingComponent):
     tried = param.Dict({}, doc="What trials said, by rule's id; `draft` for the form.")
     loaded = param.Boolean(False, doc="Whether the alerts were read.")
     problem = param.String("", doc="What went wrong last.")
+    denied = param.String("", doc="Why nothing may be changed here; empty where it may.")
     busy = param.Boolean(False, doc="Whether something is under way.")
     added = param.Integer(0, doc="Counts the rules that were made or changed here.")
 
@@ -73,7 +75,11 @@ class AlertPanel(Viewer):
         self._tasks: list[asyncio.Task[None]] = []
         self._watches: list[Watch[Any]] = []
         self._drawer = AlertComponent(
-            self._on_message, title=printable(stream.title), css_classes=["vs-alerts"], margin=0
+            self._on_message,
+            title=printable(stream.title),
+            denied=why_not(seater, "alerts.create_rule", "alerts.update_rule", "alerts.delete_rule"),
+            css_classes=["vs-alerts"],
+            margin=0,
         )
 
     def start(self) -> None:

@@ -113,7 +113,8 @@ export function render({model}) {
     const replay = make("a", "replay")
     replay.textContent = "Replay from here"
     replay.hidden = !model.replay
-    bar.append(show, replay, edit, twice("Delete", () => send("delete", {id})))
+    bar.append(show, replay)
+    if (!model.denied) bar.append(edit, twice("Delete", () => send("delete", {id})))
     body.append(said, line, bar)
     row.append(dot, body)
     return {row, draw(mark) {
@@ -138,7 +139,7 @@ export function render({model}) {
     empty.hidden = marks.length > 0
     find.hidden = only.hidden = times.hidden =
       model.bookmarks.length < 2 && !find.value && !only.value && !since.value && !before.value
-    setText(empty, model.bookmarks.length ? "No bookmark is like that." : "No bookmarks yet. Open a row of the table to mark its event, or mark a range above.")
+    setText(empty, model.bookmarks.length ? "No bookmark is like that." : model.denied ? "No bookmarks yet." : "No bookmarks yet. Open a row of the table to mark its event, or mark a range above.")
   }
   find.addEventListener("input", drawList)
   only.addEventListener("change", drawList)
@@ -170,13 +171,14 @@ export function render({model}) {
     const said = make("p", "said")
     said.dir = "auto"
     const bar = make("div", "bar")
-    bar.append(twice("Delete", () => send("unhighlight", {id})))
+    if (!model.denied) bar.append(twice("Delete", () => send("unhighlight", {id})))
     body.append(said, bar)
     row.append(dot, body)
     return {row, draw(rule) { dot.style.setProperty("--c", rule.shown); setText(said, rule.name) }}
   })
 
-  sheet.append(form, problem, find, only, times, cut, list, empty, make("h3", null, "Highlight events"), ruleForm, rules)
+  sheet.append(model.denied ? deniedLine(model.denied) : form, problem, find, only, times, cut, list, empty)
+  sheet.append(make("h3", null, "Highlight events"), ...(model.denied ? [] : [ruleForm]), rules)
   model.on(["bookmarks", "total"], drawList)
   // What was typed stays until it is stored.
   model.on("marks_made", () => { note.value = "" })

@@ -13,6 +13,7 @@ from panel.viewable import Viewer
 from vibeseater.bookmarks import COLOURS, Bookmark, Highlight
 from vibeseater.changes import Watch
 from vibeseater.errors import InputError, VibeSeaterError
+from vibeseater.guarded import why_not
 from vibeseater.html import printable
 from vibeseater.models import Event, Stream
 from vibeseater.seater import VibeSeater
@@ -38,6 +39,7 @@ class BookmarkComponent(TellingComponent):
     shown_range = param.List([], doc="Start and end (ms) of what the plot looks closer at, or nothing.")
     colours = param.Dict(COLOURS, doc="The colours that there are, by name.")
     problem = param.String("", doc="What went wrong last.")
+    denied = param.String("", doc="Why nothing may be changed here; empty where it may.")
     replay = param.String(
         "", doc="The address of the stream's replay, ending in `at=`; empty where there are no pages."
     )
@@ -76,6 +78,7 @@ class BookmarkPanel(Viewer):
         self._by_arrival = False
         self._drawer = BookmarkComponent(
             self._on_message,
+            denied=why_not(seater, "bookmarks.create_bookmark", "highlights.create_highlight"),
             replay=f"replay?id={stream.id}&at=" if pages else "",
             css_classes=["vs-bookmarks"],
             margin=0,
@@ -84,6 +87,11 @@ class BookmarkPanel(Viewer):
         self.action = RowAction(
             name="bookmark", label="Bookmark", pressed_label="Bookmarked", icon=_RIBBON, act=self._toggle
         )
+
+    @property
+    def changeable(self) -> bool:
+        """Whether this person may mark anything."""
+        return not self._drawer.denied
 
     def start(self) -> None:
         """Begin to follow, in the running loop. Does nothing when it has begun; opening the drawer does it too."""

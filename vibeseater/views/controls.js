@@ -13,7 +13,7 @@ export function render({model}) {
       button.type = "button"
       button.dataset.action = action.name
       button.className = action.main ? "main" : ""
-      button.disabled = Boolean(model.busy)
+      button.disabled = Boolean(model.busy || model.denied)
       const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg")
       svg.setAttribute("viewBox", "0 0 24 24")
       svg.setAttribute("aria-hidden", "true")
@@ -23,7 +23,8 @@ export function render({model}) {
       const text = document.createElement("span")
       text.textContent = model.busy === action.name ? `${action.label} …` : action.label
       button.append(svg, text)
-      button.title = action.help
+      button.title = model.denied || action.help
+      button.classList.toggle("denied", Boolean(model.denied))
       button.addEventListener("click", () => model.send_msg({action: action.name}))
       return button
     }))

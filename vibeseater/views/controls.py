@@ -34,6 +34,7 @@ class BarComponent(JSComponent):
 
     actions = param.List([])
     busy = param.String("", doc="The name of the action that is under way.")
+    denied = param.String("", doc="Why none of them may be used here; empty where they may.")
 
     _esm = component.script("controls")
     _stylesheets: ClassVar[list[str]] = component.styles("controls")
@@ -55,6 +56,7 @@ class Controls(Viewer):
         state: whose `ingestion` decides which buttons there are.
         act: called with `start`, `pause`, `resume` or `stop`; awaited in the running loop. What it raises is shown.
         spawn: starts a coroutine as a task that somebody looks after.
+        denied: why the buttons are of no use to this person; empty where they are. Whoever acts refuses by itself.
     """
 
     def __init__(
@@ -62,11 +64,14 @@ class Controls(Viewer):
         state: StreamState,
         act: Callable[[str], Awaitable[None]],
         spawn: Callable[[Coroutine[Any, Any, None]], None],
+        denied: str = "",
         **params: Any,
     ) -> None:
         super().__init__(**params)
         self.state, self._act, self._spawn = state, act, spawn
-        self._bar = BarComponent(self._press, actions=actions(state.ingestion), css_classes=["vs-controls"], margin=0)
+        self._bar = BarComponent(
+            self._press, actions=actions(state.ingestion), denied=denied, css_classes=["vs-controls"], margin=0
+        )
         state.param.watch(self._on_state, ["ingestion"])
 
     def _press(self, name: str) -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
+from vibeseater.guarded import check_stream, whole
 from vibeseater.seater import VibeSeater
 from vibeseater.store.counting import Bucket, Clock, Counted, step_for
 from vibeseater.views.windows import Counts, Span
@@ -79,6 +80,8 @@ async def counts_of(seater: VibeSeater, stream_id: UUID, span: Span, by: Clock =
         NotFoundError: the stream was deleted.
         UnreachableError: PostgreSQL does not answer.
     """
+    await check_stream(seater, stream_id)
+    seater = whole(seater)
     kept = _kept.setdefault(seater, {})
     now = time.monotonic()
     for key in [key for key, one in kept.items() if now - one.asked > _KEPT_SECONDS and not one.lock.locked()]:

@@ -22,6 +22,11 @@ const alertLine = () => {
   el.setAttribute("role", "alert")
   return el
 }
+const deniedLine = (text) => {  // why what would be here is not
+  const el = make("p", "denied", text)
+  el.setAttribute("role", "note")
+  return el
+}
 const setText = (el, text) => { if (el.textContent !== text) el.textContent = text }
 const choose = (label, options, value) => {
   const el = make("select")

@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from vibeseater.filters import EventFilter
+from vibeseater.guarded import sees, whole
 from vibeseater.models import Event
 from vibeseater.seater import VibeSeater
+from vibeseater.store.streams import missing_stream
 from vibeseater.views.tasks import detached
 
 __all__ = ["Matcher", "matcher"]
@@ -65,6 +67,9 @@ _matchers: weakref.WeakKeyDictionary[VibeSeater, weakref.WeakValueDictionary[tup
 
 def matcher(seater: VibeSeater, stream_id: UUID, wanted: EventFilter) -> Matcher:
     """The matcher for what a filter asks of contents; the same for all who ask the same. Keep it while it is used."""
+    if not sees(seater, stream_id):
+        raise missing_stream(stream_id)
+    seater = whole(seater)
     made = _matchers.setdefault(seater, weakref.WeakValueDictionary())
     key = (stream_id, wanted.inside)
     found = made.get(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, ClassVar
 
 import param
@@ -22,12 +23,17 @@ PAGES = (
 
 
 class Navigation(JSComponent):
-    """Links to all pages; where there is little room, a menu. The stream that is looked at goes along."""
+    """Links to all pages; where there is little room, a menu. The stream that is looked at goes along.
+
+    Args:
+        without: addresses of pages that are left out.
+    """
 
     pages = param.List([{"name": name, "label": label} for name, label in PAGES])
 
     _esm = component.script("navigation")
     _stylesheets: ClassVar[list[str]] = component.styles("navigation")
 
-    def __init__(self, **params: Any) -> None:
-        super().__init__(**{"margin": 0, "sizing_mode": "stretch_width", **params})
+    def __init__(self, without: Collection[str] = (), **params: Any) -> None:
+        pages = [{"name": name, "label": label} for name, label in PAGES if name not in without]
+        super().__init__(**{"pages": pages, "margin": 0, "sizing_mode": "stretch_width", **params})

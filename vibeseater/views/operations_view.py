@@ -11,6 +11,7 @@ from typing import Any
 import panel as pn
 from panel.viewable import Viewer
 
+from vibeseater.guarded import allows, require, whole
 from vibeseater.operations import Monitor, monitor_of
 from vibeseater.seater import VibeSeater
 from vibeseater.views.figure_table import FigureTable
@@ -45,12 +46,18 @@ class OperationsView(Viewer):
     """
 
     def __init__(self, seater: VibeSeater, **params: Any) -> None:
+        """
+        Raises:
+            AccessError: it is a page's, of somebody who may not see how the servers fare.
+        """
         super().__init__(**params)
         document = pn.state.curdoc
         self._served = document is not None and document.session_context is not None
         if not self._served:
             ensure_extension()
-        self.seater = seater
+        require(seater, "operations.overview")
+        self._logged = allows(seater, "operations.log")
+        self.seater = seater = whole(seater)  # what is told of is all of it, which was just asked for
         self.state = OperationsState()
         self._present = Presenter(document if self._served else None)
         self._task: asyncio.Task[None] | None = None
@@ -65,7 +72,12 @@ class OperationsView(Viewer):
         for name in ("columns", "newest", "span"):
             state.param.watch(_passing(self.charts, name), name)
         self.tables = {
-            name: FigureTable(table.title, table.columns, empty=table.empty, tall=table.tall)
+            name: FigureTable(
+                table.title,
+                table.columns,
+                empty=table.empty if name != "logs" or self._logged else "The log is for admins.",
+                tall=table.tall,
+            )
             for name, table in TABLES.items()
         }
         self.tables["database"] = FigureTable("PostgreSQL", _FACTS)
@@ -88,6 +100,8 @@ class OperationsView(Viewer):
 
     def _on_tables(self, *_: Any) -> None:
         for name, rows in self.state.tables.items():
+            if name == "logs" and not self._logged:
+                continue
             if self.tables[name].rows != rows:
                 self.tables[name].rows = rows
         for name, facts in self.state.facts.items():

@@ -14,7 +14,9 @@ from bokeh.themes import Theme
 from panel.io.resources import LOCAL_DIST
 from panel.util import edit_readonly
 
-from vibeseater.errors import InputError, NotFoundError, VibeSeaterError
+from vibeseater.access.rules import Person
+from vibeseater.errors import AccessError, InputError, NotFoundError, VibeSeaterError
+from vibeseater.guarded import guarded
 from vibeseater.html import printable
 from vibeseater.seater import VibeSeater
 from vibeseater.views.address import Address
@@ -33,6 +35,7 @@ from vibeseater.views.runtime import shared_seater
 from vibeseater.views.stream_view import StreamView
 from vibeseater.views.streams_view import StreamsView
 from vibeseater.views.tasks import detached
+from vibeseater.views.visitor import access_now, visitor
 from vibeseater.views.wall import state as walls
 from vibeseater.views.wall.view import WallView
 
@@ -96,15 +99,24 @@ Body = Callable[[VibeSeater, Frame], Awaitable[Any]]
 def page(title: str, make: Body) -> Any:
     """A page whose body is made by `make(seater, frame)` when a browser has opened it.
 
+    The seater is guarded: it does what the person may who opened the page, of the streams that they see.
+
     Whatever goes wrong is said in the body, with what to do about it; the page itself always opens.
     """
     frame = Frame(dark=is_dark())
     frame.show(title)
     body = pn.Column(Message(heading="Opening …"), stylesheets=[_BODY], sizing_mode="stretch_width", margin=0)
 
+    who = visitor()
+
     async def fill() -> None:
         try:
-            content = await make(await detached(shared_seater()), frame)
+            access = access_now()
+            if access.rules.role_of(who) is None:
+                raise AccessError(f"{printable(who.told)[:80]} has no role here. Ask whoever runs this server.")
+            content = await make(guarded(await detached(shared_seater()), who, access), frame)
+        except AccessError as error:
+            content = Message(heading="Not for you", text=str(error), link="streams", label="All streams")
         except NotFoundError as error:
             content = Message(heading=f"No such {error.field}", text=error.cure, link="streams", label="All streams")
         except InputError as error:
@@ -128,7 +140,7 @@ def page(title: str, make: Body) -> Any:
     made = pmui.Page(
         title="VibeSeater",
         meta_title=frame.title,
-        header=[Navigation()],
+        header=[Navigation(without=_not_for(who))],
         main=[frame, body],
         dark_theme=frame.dark,
         theme_config=_THEME,
@@ -147,6 +159,14 @@ def page(title: str, make: Body) -> Any:
         if not any(watcher is known for known in before):
             pn.state.param.unwatch(watcher)
     return made
+
+
+def _not_for(who: Person) -> set[str]:
+    """The pages that somebody may not open at all."""
+    try:
+        return set() if access_now().rules.allows(who, "operations.overview") else {"operations"}
+    except VibeSeaterError:  # the page says so
+        return set()
 
 
 def _busy_watchers() -> list[Any]:

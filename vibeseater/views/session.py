@@ -15,7 +15,7 @@ from typing import Any
 
 from param.parameterized import batch_call_watchers
 
-from vibeseater.errors import UnreachableError, VibeSeaterError
+from vibeseater.errors import NotFoundError, UnreachableError, VibeSeaterError
 from vibeseater.feeds.base import Feed
 from vibeseater.feeds.replay import ReplayFeed
 from vibeseater.html import printable
@@ -301,7 +301,8 @@ class StreamSession:
             known = {str(source.id) for source in sources}
             for key in state.unknown():
                 if key not in known:  # it sent events and was detached since
-                    sources = [*sources, await self.seater.sources.get_source(key)]
+                    with contextlib.suppress(NotFoundError):  # deleted, or of streams that are not for this person
+                        sources = [*sources, await self.seater.sources.get_source(key)]
         except UnreachableError:
             pass  # the badge tells it; the feed tries again by itself
 

@@ -18,6 +18,7 @@ from uuid import UUID
 
 from vibeseater.errors import ClosedError, VibeSeaterError
 from vibeseater.feeds.base import Feed
+from vibeseater.guarded import check_stream, whole
 from vibeseater.models import Event, Stream
 from vibeseater.seater import VibeSeater
 from vibeseater.views import rows
@@ -187,6 +188,8 @@ async def shared_rows(seater: VibeSeater, stream_id: UUID) -> SharedRows:
     Raises:
         NotFoundError: there is no such stream.
     """
+    await check_stream(seater, stream_id)
+    seater = whole(seater)
     known = _shared.setdefault(seater, weakref.WeakValueDictionary())
     shared = known.get(stream_id)
     if shared is None:

@@ -6,7 +6,7 @@ export function render({model}) {
 
   const {root, sheet, dialog} = drawer("Sources", WAVES, () => {
     send("open")
-    if (matchMedia("(pointer: fine)").matches) url.focus()
+    if (matchMedia("(pointer: fine)").matches && !model.denied) url.focus()
   })
   dialog.addEventListener("close", () => send("close"))
 
@@ -96,7 +96,7 @@ export function render({model}) {
 
   // The list.
   const list = make("ul", "list")
-  const empty = make("p", "empty", "No sources yet. Paste an address above.")
+  const empty = make("p", "empty", model.denied ? "No sources yet." : "No sources yet. Paste an address above.")
   const listProblem = alertLine()
   const drawItems = keyed(list, (id) => {
     const row = make("li", "source")
@@ -117,7 +117,7 @@ export function render({model}) {
     const address = make("p", "sendto")
     const edit = button("plain", "Edit", () => send("edit", {id}))
     const remove = twice("Remove", () => send("remove", {id}))
-    bar.append(toggle, edit, remove)
+    if (!model.denied) bar.append(toggle, edit, remove)
     row.append(title, line, address, error, bar)
     return {row, draw(source) {
       setText(label, source.name)
@@ -176,7 +176,7 @@ export function render({model}) {
     setText(add, model.busy === "add" ? "Adding …" : "Add source")
     drawList()
   }
-  sheet.append(form, webhook, addProblem, preview, made, listProblem, list, empty)
+  sheet.append(...(model.denied ? [deniedLine(model.denied)] : [form, webhook]), addProblem, preview, made, listProblem, list, empty)
   model.on("found", () => { if (!model.found.kind && model.busy === "add") url.value = ""; drawFound() })
   model.on("made", drawMade)
   model.on(["sources", "loaded"], drawList)

@@ -10,6 +10,7 @@ import param
 from panel.viewable import Viewer
 
 from vibeseater.errors import InputError, VibeSeaterError
+from vibeseater.guarded import as_person, require, whole, why_not
 from vibeseater.html import printable
 from vibeseater.masking import masked_url
 from vibeseater.models import Stream
@@ -36,6 +37,7 @@ class DrawerComponent(TellingComponent):
     editing = param.Dict({}, doc="The source that is being edited: `id`, `name`, `config` as JSON text.")
     problem = param.Dict({}, doc="What went wrong: `where` (add, edit or list) and `text`.")
     busy = param.String("", doc="The operation that is under way.")
+    denied = param.String("", doc="Why nothing may be changed here; empty where it may.")
 
     _esm = component.script("drawer", "source_manager")
     _stylesheets: ClassVar[list[str]] = component.styles("source_manager")
@@ -64,7 +66,8 @@ class SourceManager(Viewer):
         self._found: Found | None = None
         self._open = False
         self._watching = False
-        self._drawer = DrawerComponent(self._on_message, css_classes=["vs-source-manager"], margin=0)
+        denied = why_not(seater, "sources.create_source", "sources.update_source", "streaming.pause_source")
+        self._drawer = DrawerComponent(self._on_message, denied=denied, css_classes=["vs-source-manager"], margin=0)
 
     def _on_message(self, data: dict[str, Any]) -> None:
         op = data.get("op")
@@ -115,6 +118,7 @@ class SourceManager(Viewer):
         from vibeseater.sources.discovery import discover  # late, as it brings the HTTP client
 
         self._found = None
+        require(self._seater, "sources.create_source")  # the server is not there to look at addresses for anybody
         await self._present(lambda: self._drawer.param.update(found={}, made={}, problem={}))
         found = self._found = await discover(str(data.get("url", "")), self._seater.settings)
         await self._present(lambda: setattr(self._drawer, "found", add_source.shown(found)))
@@ -140,6 +144,7 @@ class SourceManager(Viewer):
         await self._present(lambda: self._drawer.param.update(found={}, made=made))
 
     async def _edit(self, data: dict[str, Any]) -> None:
+        require(self._seater, "sources.update_source")  # a configuration is for who may change it
         source = await self._seater.sources.get_source(str(data.get("id", "")))
         editing = {"id": str(source.id), "name": source.name, "config": edit_source.shown(source.config)}
         await self._present(lambda: setattr(self._drawer, "editing", editing))
@@ -159,8 +164,11 @@ class SourceManager(Viewer):
     async def _remove(self, data: dict[str, Any]) -> None:
         source = await self._seater.sources.get_source(str(data.get("id", "")))
         await self._seater.sources.detach(self._stream, source)
-        if not await self._seater.sources.stream_ids(source):
-            await self._seater.sources.delete_source(source)
+        # Where it feeds nothing else any more, whether that is seen or not.
+        if not await whole(self._seater).sources.stream_ids(source):
+            require(self._seater, "sources.delete_source")
+            with as_person(self._seater):
+                await whole(self._seater).sources.delete_source(source)
 
     def __panel__(self) -> Any:
         return self._drawer

@@ -11,6 +11,7 @@ from panel.viewable import Viewer
 
 from vibeseater.errors import InputError
 from vibeseater.feeds.base import Feed
+from vibeseater.guarded import sees, why_not
 from vibeseater.models import Stream
 from vibeseater.seater import VibeSeater
 from vibeseater.views import layout, rows_socket
@@ -81,7 +82,8 @@ class StreamView(Viewer):
         self.session = StreamSession(seater, stream, self.state, self._presenter, feed)
         self.lifeline = Lifeline(self.state, self.session.change, whole_page=served, place=str(stream.id))
         self.badge = LiveBadge(self.state)
-        self.controls = Controls(self.state, self._act, self.session.spawn)
+        refused = why_not(seater, *(f"streaming.{name}_stream" for name in ("start", "pause", "resume", "stop")))
+        self.controls = Controls(self.state, self._act, self.session.spawn, refused)
         self.manager = SourceManager(seater, stream, self._presenter, self.session.spawn)
         self.notice = Notice(self.state)
         self.statistics = Statistics(self.state)
@@ -108,7 +110,9 @@ class StreamView(Viewer):
         self.table.on_ready(self._presenter.browser_is_ready)
         self.table.on_now(self.session.back_to_live)
         if served and feed is None and rows_socket.is_served():
-            self.table.share(lambda: rows_socket.ticket_for(stream.id), self._on_live)
+            self.table.share(
+                lambda: rows_socket.ticket_for(stream.id) if sees(seater, stream.id) else "", self._on_live
+            )
         self.bookmarks = BookmarkPanel(
             seater, stream, self._presenter, self.session.spawn, pages=served and feed is None
         )

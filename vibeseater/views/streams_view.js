@@ -12,7 +12,7 @@ export function render({model}) {
   const opener = make("button", "main", "New stream")
   opener.type = "button"
   opener.setAttribute("aria-expanded", "false")
-  head.append(opener)
+  if (!model.denied) head.append(opener)
 
   const form = make("form", "form")
   form.hidden = true
@@ -41,8 +41,8 @@ export function render({model}) {
   const list = make("ul", "list")
   const empty = make("div", "empty")
   empty.append(make("h2", null, "Nothing to watch yet"),
-    make("p", null, "Make a stream with the button above: give it a title and, if you have one, the address of a feed.\nOr see one that moves at once: run “vibeseater demo” in a terminal."))
-  root.append(head, form, list, empty)
+    make("p", null, model.denied ? "Nobody has made a stream yet that is for you to see." : "Make a stream with the button above: give it a title and, if you have one, the address of a feed.\nOr see one that moves at once: run “vibeseater demo” in a terminal."))
+  root.append(head, ...(model.denied ? [make("p", "denied", model.denied)] : [form]), list, empty)
 
   opener.addEventListener("click", () => {
     form.hidden = !form.hidden

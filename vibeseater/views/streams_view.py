@@ -16,6 +16,7 @@ from panel.custom import JSComponent
 from panel.viewable import Viewer
 
 from vibeseater.errors import VibeSeaterError
+from vibeseater.guarded import as_person, require, whole, why_not
 from vibeseater.html import printable
 from vibeseater.seater import VibeSeater
 from vibeseater.views import component, timetext
@@ -39,6 +40,7 @@ class StreamsComponent(JSComponent):
 
     streams = param.List([])
     loaded = param.Boolean(False, doc="Whether the streams were read, so that an empty list means that there are none.")
+    denied = param.String("", doc="Why nothing may be changed here; empty where it may.")
 
     _esm = component.script("streams_view")
     _stylesheets: ClassVar[list[str]] = component.styles("streams_view")
@@ -67,7 +69,8 @@ class StreamsView(Viewer):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._side: set[asyncio.Task[None]] = set()
-        self._list = StreamsComponent(self._on_create, sizing_mode="stretch_width", margin=0)
+        denied = why_not(seater, "streams.create_stream", "sources.create_source", "streaming.start_stream")
+        self._list = StreamsComponent(self._on_create, denied=denied, sizing_mode="stretch_width", margin=0)
 
     async def refresh(self) -> None:
         """Read the streams and show them."""
@@ -99,6 +102,7 @@ class StreamsView(Viewer):
     async def _make(self, title: str, url: str) -> None:
         answer: dict[str, str]
         try:
+            require(self.seater, "streams.create_stream")
             found = await _look(url, self.seater) if url.strip() else None
             stream = await self.seater.streams.create_stream(title)
             if found is not None:
@@ -107,7 +111,8 @@ class StreamsView(Viewer):
                         stream, type=found.type, name=found.title, config=found.config
                     )
                 except Exception:
-                    await self.seater.streams.delete_stream(stream)  # nothing half made
+                    with as_person(self.seater):
+                        await whole(self.seater).streams.delete_stream(stream)  # nothing half made
                     raise
                 await self.seater.streaming.start_stream(stream)
             answer = {"op": "created", "id": str(stream.id)}

@@ -88,7 +88,8 @@ class Tints:
 
 def connect_marks(panel: BookmarkPanel, table: EventTable, plot: PlotState) -> None:
     """Show bookmarks where their events are: pressed buttons in the rows, marks in the plot, a way to each."""
-    table.add_action(panel.action)
+    if panel.changeable:
+        table.add_action(panel.action)
 
     def show(*_: Any) -> None:
         marks: list[Bookmark] = panel.marked

@@ -9,9 +9,11 @@ from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
+from vibeseater.guarded import require, seen_of, whole
 from vibeseater.models import Source, Stream
 from vibeseater.rates import SlidingRate
 from vibeseater.seater import VibeSeater
+from vibeseater.store.streams import missing_stream
 
 __all__ = ["Now", "StreamRates", "stream_now", "streams_and_rates"]
 
@@ -29,7 +31,7 @@ async def _shared(seater: VibeSeater, key: Hashable, read: Callable[[], Awaitabl
 
     While one runs no other begins, however long it takes.
     """
-    answers = _answers.setdefault(seater, {})
+    answers = _answers.setdefault(whole(seater), {})
     now = time.monotonic()
     if key not in answers or (answers[key][1].done() and now - answers[key][0] > _FRESH):
         for old in [old for old, (at, answer) in answers.items() if answer.done() and now - at > 10 * _FRESH]:
@@ -63,13 +65,18 @@ async def stream_now(seater: VibeSeater, stream_id: UUID) -> Now:
         UnreachableError: PostgreSQL does not answer.
     """
 
+    every = whole(seater)
+
     async def read() -> Now:
-        stream = await seater.streams.get_stream(stream_id)
-        sources = await seater.sources.list_sources(stream)
-        status = await seater.streaming.status(stream)
+        stream = await every.streams.get_stream(stream_id)
+        sources = await every.sources.list_sources(stream)
+        status = await every.streaming.status(stream)
         return Now(stream, sources, {str(one.source_id): one.last_error for one in status.sources if one.last_error})
 
-    return await _shared(seater, stream_id, read)
+    now = await _shared(every, stream_id, read)
+    if not seen_of(seater, [now.stream]):
+        raise missing_stream(stream_id)
+    return now
 
 
 class StreamRates:
@@ -110,6 +117,9 @@ async def streams_and_rates(seater: VibeSeater) -> tuple[list[Stream], dict[UUID
     Raises:
         UnreachableError: PostgreSQL does not answer.
     """
-    if seater not in _rates:
-        _rates[seater] = StreamRates(seater)
-    return await _shared(seater, "streams", _rates[seater].read)
+    require(seater, "streams.list_streams")
+    every = whole(seater)
+    if every not in _rates:
+        _rates[every] = StreamRates(every)
+    streams, rates = await _shared(every, "streams", _rates[every].read)
+    return seen_of(seater, streams), rates

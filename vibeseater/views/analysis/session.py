@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vibeseater.errors import VibeSeaterError
+from vibeseater.guarded import whole
 from vibeseater.html import printable
 from vibeseater.seater import VibeSeater
 from vibeseater.views.analysis.measures import depending_on, measure, slim
@@ -166,7 +167,7 @@ class AnalysisSession:
         sources = await self.seater.sources.list_sources(stream)
         await self._present(lambda: setattr(state, "title", printable(stream.title)))
         now = datetime.now(UTC)
-        turn = _turns.setdefault(self.seater, asyncio.Semaphore(1))
+        turn = _turns.setdefault(whole(self.seater), asyncio.Semaphore(1))
         if turn.locked():
             await self._present(lambda: setattr(state, "busy", "Waiting for another analysis to end …"))
         async with turn:
