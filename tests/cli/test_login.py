@@ -169,6 +169,20 @@ async def test_metrics_are_for_who_has_the_token(commands: Commands, seater: Vib
             assert (await http.get(f"{url}/metrics", headers=headers)).status == status, sent
 
 
+async def test_metrics_are_for_operators(
+    commands: Commands, seater: VibeSeater, passwords: Path, tmp_path: Path
+) -> None:
+    """They name topics: of those that are signed in, with rules, they are for operators who see all streams."""
+    rules = tmp_path / "access.toml"
+    rules.write_text('[users]\nada = "operator"\nbob = "viewer"')
+    commands.environment["VIBESEATER_METRICS_TOKEN"] = "tell me"
+    async with served(commands, "--basic-auth", str(passwords), "--access", str(rules)) as (_, url):
+        for name, password, status in (("ada", "engine", 200), ("bob", "builder", 401)):
+            async with _browser() as http:
+                await _sign_in(http, url, name, password)
+                assert (await http.get(f"{url}/metrics")).status == status, name
+
+
 @contextlib.asynccontextmanager
 async def _provider() -> AsyncIterator[str]:
     """A provider of OAuth that signs in Ada, and nobody who brings another code or secret."""
