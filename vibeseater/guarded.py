@@ -27,12 +27,16 @@ from vibeseater.inputs import slugify, to_id
 from vibeseater.models import Source, Stream
 from vibeseater.pins import Pin
 from vibeseater.seater import VibeSeater, to_topic
+from vibeseater.store import audit
 from vibeseater.store.reads import missing_event
 from vibeseater.store.sources import missing_source
 from vibeseater.store.streams import missing_stream
+from vibeseater.throttle import Throttle
 from vibeseater.topics import Topic
 
 __all__ = ["allows", "as_person", "check_stream", "guarded", "require", "seen_of", "sees", "whole", "why_not"]
+
+_noted = Throttle(60)  # refused actions of one person, a minute, that are recorded
 
 _FRESH = 1.0  # seconds that a stream's title is believed for
 
@@ -62,7 +66,7 @@ def allows(seater: VibeSeater, *names: str) -> bool:
 
 def as_person(seater: VibeSeater) -> AbstractContextManager[None]:
     """Within it the person acts: for what a page does with the whole VibeSeater, after it has asked whether it may."""
-    return acting_as(seater._person.told) if isinstance(seater, _Guard) else nullcontext()
+    return acting_as(seater._name) if isinstance(seater, _Guard) else nullcontext()
 
 
 def why_not(seater: VibeSeater, *names: str) -> str:
@@ -123,6 +127,7 @@ class _Guard:
 
     def __init__(self, seater: VibeSeater, person: Person, access: Access) -> None:
         self._seater, self._person, self._access = seater, person, access
+        self._name = person.name or person.mail  # as the record of actions has it
         self._known = _streams.setdefault(seater, {})
 
     def __getattr__(self, name: str) -> Any:
@@ -203,14 +208,23 @@ class _Guard:
     # One call
 
     async def _call(self, name: str, method: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        self._require(name)
-        with acting_as(self._person.told):
-            if self._sees_all:
-                return await method(*args, **kwargs)
-            call = inspect.signature(method).bind(*args, **kwargs)
-            await self._before(name, call.arguments)
+        with acting_as(self._name):
+            try:
+                self._require(name)
+                if self._sees_all:
+                    return await method(*args, **kwargs)
+                call = inspect.signature(method).bind(*args, **kwargs)
+                await self._before(name, call.arguments)
+            except AccessError as refusal:
+                await self._note(name, next(iter((*args, *kwargs.values())), None), refusal)
+                raise
             result = await method(*call.args, **call.kwargs)
             return await self._after(name, call.arguments, result)
+
+    async def _note(self, name: str, given: Any, refusal: AccessError) -> None:
+        """Record that an action was refused; not each, of somebody who sends without end."""
+        if RIGHTS[name].kind == "action" and not _noted.wait(self._person.told):
+            await audit.refused(self._seater.pool, name, given, refusal)
 
     async def _before(self, name: str, given: dict[str, Any]) -> None:
         right = RIGHTS[name]
@@ -475,7 +489,7 @@ def _checked(guard: _Guard, name: str, method: Callable[..., Any]) -> Any:
         guard._require(name)
         if not guard._sees_all:
             guard._before_at_once(name, inspect.signature(method).bind(*args, **kwargs).arguments)
-        with acting_as(guard._person.told):
+        with acting_as(guard._name):
             return method(*args, **kwargs)
 
     return at_once

@@ -19,6 +19,7 @@ from vibeseater.access.actor import actor
 from vibeseater.access.rules import Access, Person
 from vibeseater.errors import AccessError, NotFoundError
 from vibeseater.guarded import allows, check_stream, guarded, require, seen_of, sees, whole
+from vibeseater.throttle import Throttle
 
 RULES = """
 [users]
@@ -123,6 +124,7 @@ DOES: dict[str, Call] = {
     "archive.moved": lambda s, w: s.archive.moved(w.folder, w.folder / "new"),
     "archive.retention.set": lambda s, w: s.archive.retention.set(w.stream, keep=10, without_archive=True),
     "archive.retention.remove": lambda s, w: s.archive.retention.remove(w.stream),
+    "audit.prune": lambda s, w: s.audit.prune("2020-01-01T00:00:00Z"),
     "broadcast_replay": lambda s, w: _replayed(s, w),
 }  # fmt: skip
 
@@ -236,7 +238,7 @@ READS: dict[str, Call] = {
 AT_LARGE = {  # about no stream, or looked at by itself below
     "streams.list_streams", "archive.retention.list", "watch_replay", "closed", "settings", "streaming.holder",
     "events.check_filter", "events.search_words", "events.queued", "alerts.evaluated_here", "operations.overview",
-    "operations.log",
+    "operations.log", "audit.list_records",
 }  # fmt: skip
 
 
@@ -412,6 +414,25 @@ async def test_it_tells_who_acts_and_is_shared(shared: VibeSeater, access: Acces
     assert whole(shared) is shared
     assert whole(guarded(page, Person("admin"), access)) is shared
     assert inspect.iscoroutinefunction(page.streams.get_stream)
+
+
+async def test_the_record_says_who_did_and_who_was_refused(
+    shared: VibeSeater, access: Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few a minute of one person's refusals: nobody fills the record by pressing without end."""
+    world = await make_world(shared, "Open", tmp_path)
+    monkeypatch.setattr("vibeseater.guarded._noted", Throttle(2))
+    await guarded(shared, Person("operator"), access).streams.update_stream(world.stream, slug=f"new-{uuid4().hex}")
+    page = guarded(shared, Person("viewer"), access)
+    for _ in range(5):
+        with pytest.raises(AccessError):
+            await page.streams.delete_stream(world.stream)
+    told = await shared.audit.list_records(stream=world.stream)
+    assert [(one.who, one.action, one.outcome) for one in told if one.who in ("viewer", "operator")] == [
+        ("viewer", "streams.delete_stream", "refused"),
+        ("viewer", "streams.delete_stream", "refused"),
+        ("operator", "streams.update_stream", "done"),
+    ]
 
 
 async def test_a_vibeseater_itself_is_whole(shared: VibeSeater) -> None:

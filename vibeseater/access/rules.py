@@ -48,7 +48,7 @@ class Person(NamedTuple):
 
     @property
     def told(self) -> str:
-        """What this person is called in messages and records."""
+        """What this person is called in messages."""
         return self.name or self.mail or "anonymous"
 
 
