@@ -31,6 +31,8 @@ extensions = [
 ]
 # search.html is the site's own: searching.md stands for search.md.
 exclude_patterns = ["_ext", "search.md"]
+# What a console understands beside its language is no fault.
+suppress_warnings = ["misc.highlighting_failure"]
 
 # Anchors as a forge makes them, so that a link works in both places.
 myst_heading_anchors = 4

@@ -121,7 +121,7 @@ def _signature(
     _app: Sphinx, what: str, _name: str, of: Any, _options: Any, signature: str | None, result: str | None
 ) -> tuple[str | None, str | None]:
     # Only views are made by their users; all else is given to them, and what it is made of is nobody's concern.
-    if what in ("class", "exception") and not of.__module__.startswith("vibeseater.views."):
+    if what == "class" and not of.__module__.startswith("vibeseater.views."):
         return "", None
     return signature, result
 
