@@ -14,7 +14,7 @@ import vibeseater
 from vibeseater import VibeSeater
 from vibeseater.access.actor import acting_as
 from vibeseater.errors import InputError, NotFoundError, ServerError
-from vibeseater.store.audit import by_way, lone, who
+from vibeseater.store.audit import audited, by_way, lone, record, who
 from vibeseater.store.audit_log import AuditRecord
 
 
@@ -83,6 +83,51 @@ async def test_what_failed_is_recorded_and_why(seater: VibeSeater) -> None:
         await seater.streaming.pause_stream(stream)
     record = await _only(seater, "streaming.pause_stream")
     assert (record.outcome, record.object_id, record.stream_ids) == ("failed", stream.id, (stream.id,))
+
+
+class _Part:
+    """Something with an action that fails after its record was written, or starts what goes on after it."""
+
+    def __init__(self, seater: VibeSeater) -> None:
+        self._pool = seater.pool
+
+    @audited("part.fail")
+    async def fail(self, *, after_commit: bool) -> None:
+        async with self._pool.acquire() as connection, connection.transaction():
+            await record(connection, "part", None, "p")
+            if not after_commit:
+                raise InputError("part", 1, "broken before", "Mend it")
+        raise InputError("part", 1, "broken after", "Mend it")
+
+    @audited("part.begin")
+    async def begin(self) -> None:
+        over = asyncio.Event()
+
+        async def later() -> None:
+            await over.wait()
+            async with self._pool.acquire() as connection:
+                await record(connection, "part", None, "later")
+
+        self.task, self.over = asyncio.create_task(later()), over
+
+
+async def test_what_was_rolled_back_has_failed_and_what_was_committed_is_done(seater: VibeSeater) -> None:
+    """Whatever came after the record: a later statement of its transaction, or a later step."""
+    part = _Part(seater)
+    for after_commit, outcome in ((False, "failed"), (True, "done")):
+        with pytest.raises(InputError):
+            await part.fail(after_commit=after_commit)
+        assert [one.outcome for one in await seater.audit(limit=1)] == [outcome]
+    assert len(await seater.audit(action="part.fail")) == 2
+
+
+async def test_what_goes_on_after_an_action_is_not_that_action(seater: VibeSeater) -> None:
+    """A worker that it started, say."""
+    part = _Part(seater)
+    await part.begin()
+    part.over.set()
+    await part.task
+    assert [one.action for one in await seater.audit()] == ["part.begin"]
 
 
 async def test_what_only_tells_is_not_recorded(seater: VibeSeater) -> None:

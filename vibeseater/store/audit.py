@@ -62,17 +62,22 @@ VALUES ($1, $2, $3, $4, $5, $6, $7,
         $9, $10)
 """
 
+# A record's transaction, by which it is told whether it was rolled back: one that may only insert can't look for it.
+_TELLING = f"{_INSERT} RETURNING pg_current_xact_id()::text"
+_FATE = "SELECT pg_xact_status($1::text::xid8)"
+
 _SECRET_FIELDS = ("targets",)
 _OTHER = "(changed)"
 
 
 class _Act:
-    """One action under way: what it is called, and whether it was recorded."""
+    """One action under way: what it is called, and whether it was recorded, and in which transaction."""
 
-    __slots__ = ("about", "action", "recorded", "way", "who")
+    __slots__ = ("about", "action", "over", "recorded", "transaction", "way", "who")
 
     def __init__(self, action: str, pool: Pool) -> None:
-        self.action, self.recorded = action, False
+        self.action, self.recorded, self.over = action, False, False
+        self.transaction: str | None = None
         self.who, self.way = who(pool), _way_of(pool)
         self.about: dict[str, Any] | None = None  # told by what did it, for a record that is no part of a transaction
 
@@ -111,11 +116,11 @@ def audited(action: str, kind: str | None = None) -> Callable[[Callable[P, Await
             try:
                 done = await method(*arguments, **options)
             except BaseException as error:
-                # What was recorded is done, though its caller may have gone, or a later step failed.
-                if not act.recorded and isinstance(error, Exception):
-                    await _record_failure(pool, action, kind, _first(arguments, options), error)
+                if isinstance(error, Exception):
+                    await _record_failure(pool, act, kind, _first(arguments, options), error)
                 raise
             finally:
+                act.over = True  # for tasks that were started meanwhile, and remember it
                 _acting.reset(token)
             if not act.recorded:
                 await lone(pool, action, "done", **(act.about or _about(kind, _first(arguments, options))))
@@ -145,10 +150,10 @@ async def record(
             or was, no such thing.
     """
     act = _acting.get()
-    if act is None:
+    if act is None or act.over:
         return
-    await connection.execute(
-        _INSERT,
+    act.transaction = await connection.fetchval(
+        _TELLING,
         *_values(
             act.who,
             act.way,
@@ -248,12 +253,20 @@ async def refused(pool: Pool, action: str, given: Any, error: Exception) -> None
     await lone(pool, action, "refused", reason=in_a_line(error), **_about(kind, given))
 
 
-async def _record_failure(pool: Pool, action: str, kind: str | None, given: Any, error: Exception) -> None:
+async def _record_failure(pool: Pool, act: _Act, kind: str | None, given: Any, error: Exception) -> None:
+    if act.recorded and act.transaction is None:
+        return
     if isinstance(error, UnreachableError | ClosedError | WrongLoopError):
-        _log.warning("%s by %.200r failed, and could not be recorded: %s", action, who(pool), error)
+        _log.warning("%s by %.200r failed, and could not be recorded: %s", act.action, act.who, error)
+        return
+    try:
+        if act.transaction is not None and await pool.fetchval(_FATE, act.transaction) == "committed":
+            return  # it is done, though a later step failed
+    except (VibeSeaterError, TimeoutError) as away:  # which must not hide the error itself
+        _log.warning("%s by %.200r failed (%s), and could not be recorded: %s", act.action, act.who, error, away)
         return
     told = in_a_line(error) if isinstance(error, VibeSeaterError) else type(error).__name__
-    await lone(pool, action, "failed", reason=told, **_about(kind, given))
+    await lone(pool, act.action, "failed", reason=told, **_about(kind, given))
 
 
 def _first(arguments: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
