@@ -11,7 +11,6 @@ import pytest
 import vibeseater
 from tests.servers import TestServers, ThrowawayPostgres, ThrowawayRedis, short_folder
 
-
 # The folders whose tests wait the longest. Begun first where workers share the work, so that none ends long after all.
 _LONG = ("faults", "browser", "cli", "embedded", "archive", "streaming", "feeds", "packaging", "bench")
 
