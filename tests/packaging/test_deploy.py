@@ -13,7 +13,9 @@ import pytest
 import yaml
 from panel import config
 
+from vibeseater.access.rules import Person, read_rules
 from vibeseater.cli.app import app
+from vibeseater.login import login_of
 from vibeseater.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -164,9 +166,10 @@ def test_who_serves_asks_for_a_login() -> None:
     for name, value in {**{name: "valueFrom" in one for name, one in given.items()}, **compose["environment"]}.items():
         if re.search("SECRET|TOKEN$|URL$|KEY$", name):
             assert value is True or "${" in value, name
-    assert {f"/run/secrets/{name}" for name in compose["secrets"]} == {
-        compose["environment"]["VIBESEATER_BASIC_AUTH"][len("${BASIC_AUTH-") : -1]
-    }
+    assert given["VIBESEATER_ACCESS"]["value"] in shown
+    paths = [compose["environment"][name] for name in ("VIBESEATER_BASIC_AUTH", "VIBESEATER_ACCESS")]
+    assert paths == ["${BASIC_AUTH-/run/secrets/passwords.json}", "/run/secrets/access.toml"]
+    assert compose["secrets"] == ["passwords.json", "access.toml"]
     assert set(compose["secrets"]) == set(COMPOSE["secrets"])
     unit = (DEPLOY / "systemd" / "vibeseater-server.service").read_text(encoding="utf-8")
     assert "\nEnvironmentFile=/etc/vibeseater/server.env\n" in unit
@@ -174,12 +177,24 @@ def test_who_serves_asks_for_a_login() -> None:
         re.findall(r"^#?(\w+)=", (DEPLOY / "systemd" / "server.example.env").read_text(encoding="utf-8"), re.MULTILINE)
     )
     for wanted in (set(given), set(compose["environment"]), names):
-        assert {"VIBESEATER_BASIC_AUTH", "VIBESEATER_COOKIE_SECRET", "VIBESEATER_METRICS_TOKEN"} <= wanted
+        secrets = {"VIBESEATER_COOKIE_SECRET", "VIBESEATER_METRICS_TOKEN"}
+        assert {"VIBESEATER_BASIC_AUTH", "VIBESEATER_ACCESS", *secrets} <= wanted
         panels = {name for name in wanted if name.startswith("PANEL_")}
         assert all(hasattr(config, name.removeprefix("PANEL_").lower()) or name in _GENERIC for name in panels)
     for where, arguments in command_lines():
         if arguments[0] == "serve" and where not in ("Dockerfile",) and not where.endswith(".md"):
             assert "--behind-proxy" in arguments, where
+
+
+def test_the_examples_of_logins_are_good(tmp_path: Path) -> None:
+    """What is copied from them is taken by who reads it: the file of access, and the passwords."""
+    secret = next(one for one in manifests() if one["kind"] == "Secret")["stringData"]
+    (tmp_path / "access.toml").write_text(secret["access.toml"], encoding="utf-8")
+    (tmp_path / "passwords.json").write_text(secret["passwords.json"], encoding="utf-8")
+    assert login_of(Settings(basic_auth=tmp_path / "passwords.json", cookie_secret="x")) is not None
+    for path in (DEPLOY / "access.example.toml", tmp_path / "access.toml"):
+        assert read_rules(path).role_of(Person("ada")) == "admin"
+        assert read_rules(path).role_of(Person("somebody")) is None
 
 
 def test_all_manifests_are_in_the_kustomization() -> None:
