@@ -6,12 +6,14 @@ asks here first. It must not know pages or how one signs in. `access.actions` sa
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import Context
 from typing import Any, NamedTuple, TypeVar, cast
 from uuid import UUID
 
@@ -37,6 +39,7 @@ from vibeseater.topics import Topic
 __all__ = ["allows", "as_person", "check_stream", "guarded", "require", "seen_of", "sees", "whole", "why_not"]
 
 _noted = Throttle(60)  # refused actions of one person, a minute, that are recorded
+_noting = set[asyncio.Task[None]]()  # which the loop holds only weakly
 
 _FRESH = 1.0  # seconds that a stream's title is believed for
 
@@ -85,6 +88,7 @@ def require(seater: VibeSeater, name: str) -> None:
         AccessError: it is not.
     """
     if isinstance(seater, _Guard) and (refusal := seater._refusal(name)) is not None:
+        seater._note_soon(name, refusal)
         raise refusal
 
 
@@ -209,22 +213,40 @@ class _Guard:
 
     async def _call(self, name: str, method: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         with acting_as(self._name):
+            given = next(iter((*args, *kwargs.values())), None)
+            if (refusal := self._refusal(name)) is not None:
+                await self._note(name, given, refusal)
+                raise refusal
+            if self._sees_all:
+                return await method(*args, **kwargs)
+            call = inspect.signature(method).bind(*args, **kwargs)
             try:
-                self._require(name)
-                if self._sees_all:
-                    return await method(*args, **kwargs)
-                call = inspect.signature(method).bind(*args, **kwargs)
                 await self._before(name, call.arguments)
-            except AccessError as refusal:
-                await self._note(name, next(iter((*args, *kwargs.values())), None), refusal)
+            except (AccessError, NotFoundError) as unseen:
+                await self._note(name, given, unseen)
                 raise
             result = await method(*call.args, **call.kwargs)
             return await self._after(name, call.arguments, result)
 
-    async def _note(self, name: str, given: Any, refusal: AccessError) -> None:
+    async def _note(self, name: str, given: Any, refusal: Exception) -> None:
         """Record that an action was refused; not each, of somebody who sends without end."""
-        if RIGHTS[name].kind == "action" and not _noted.wait(self._person.told):
-            await audit.refused(self._seater.pool, name, given, refusal)
+        right = RIGHTS.get(name)
+        if right is not None and right.kind == "action" and not _noted.wait(self._person.told):
+            with acting_as(self._name):
+                await audit.refused(self._seater.pool, name, given, refusal)
+
+    def _note_soon(self, name: str, refusal: Exception) -> None:
+        """The same where nobody can wait."""
+        right = RIGHTS.get(name)
+        if right is None or right.kind != "action":
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # another thread's: what is asked for next is a call, and recorded
+            return
+        task = loop.create_task(self._note(name, None, refusal), context=Context())
+        _noting.add(task)
+        task.add_done_callback(_noting.discard)
 
     async def _before(self, name: str, given: dict[str, Any]) -> None:
         right = RIGHTS[name]

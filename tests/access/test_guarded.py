@@ -13,6 +13,7 @@ from uuid import uuid4
 import pytest
 
 import vibeseater
+from tests.servers import eventually
 from vibeseater import VibeSeater
 from vibeseater.access.actions import ACTIONS, RIGHTS, ROLES, Role, may
 from vibeseater.access.actor import actor
@@ -433,6 +434,31 @@ async def test_the_record_says_who_did_and_who_was_refused(
         ("viewer", "streams.delete_stream", "refused"),
         ("operator", "streams.update_stream", "done"),
     ]
+
+
+async def test_what_is_not_seen_and_what_a_page_asks_for_is_recorded_as_refused(
+    shared: VibeSeater, access: Access, tmp_path: Path
+) -> None:
+    """To whom a stream is not shown, it is not there; the record has both. So has it what a page looks at by itself."""
+    secret = await make_world(shared, "Secret", tmp_path)
+    page = guarded(shared, Person("narrow"), access)
+    with pytest.raises(NotFoundError):
+        await page.streaming.start_stream(secret.stream)
+    (told,) = await shared.audit.list_records(stream=secret.stream, who="narrow")
+    assert (told.action, told.outcome, told.object_name) == (
+        "streaming.start_stream",
+        "refused",
+        secret.stream.slug,
+    )
+    name = f"viewer {uuid4().hex}"
+    with pytest.raises(AccessError):
+        require(guarded(shared, Person(name), access), "sources.create_source")
+
+    async def recorded() -> list[str]:
+        return [one.action for one in await shared.audit.list_records(who=name, outcome="refused")]
+
+    await eventually(recorded)
+    assert await recorded() == ["sources.create_source"]
 
 
 async def test_a_vibeseater_itself_is_whole(shared: VibeSeater) -> None:
