@@ -51,6 +51,18 @@ async def test_a_missing_database_does_not_hide_redis_and_no_password_is_shown(r
     assert b"s3cret" not in msgspec.json.encode(report)
 
 
+async def test_rules_of_access_that_do_not_fit_or_do_nothing_are_told_of(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    rules = tmp_path / "access.toml"
+    settings = Settings(database_url=database_url, redis_url=redis_url, access=rules)
+    for text, told in (('default = "boss"', "no role"), ('default = "viewer"', "no login")):
+        rules.write_text(text)
+        problems = [one.message for one in (await diagnose(settings)).problems if one.about == "access"]
+        assert len(problems) == 1
+        assert told in problems[0]
+
+
 async def test_a_frozen_redis_is_told_of(database_url: str) -> None:
     async with ThrowawayRedis() as server:
         server.freeze()

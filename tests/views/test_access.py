@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -36,7 +37,7 @@ from vibeseater.views.streams_view import StreamsView
 from vibeseater.views.visitor import visitor
 from vibeseater.views.wall.session import WallSession
 from vibeseater.views.wall.state import WallState
-from vibeseater.views.watch import stream_now, streams_and_rates
+from vibeseater.views.watch import _answers, stream_now, streams_and_rates
 from vibeseater.views.windows import SPANS
 
 RULES = """
@@ -257,6 +258,22 @@ async def test_a_view_of_a_stream_that_is_not_seen_shows_nothing_of_it(narrow: V
     with pytest.raises(NotFoundError):
         await history._events.get_event(world.event.id)
     await view.aclose()
+
+
+async def test_pages_of_several_people_share_what_is_read_once(
+    seater: VibeSeater, access: Access, narrow: VibeSeater, world: Told
+) -> None:
+    """Encoded once, asked for once, matched once, whoever sees it: roles cost no speed."""
+    wanted = EventFilter(search="said")
+    several = [seater, narrow, guarded(seater, Person("ada"), access)]
+    for page in several:
+        await page.streams.get_stream(world.open.id)
+    rows = [await shared_rows(page, world.open.id) for page in several]  # held: what nobody holds is forgotten
+    matchers = [matcher(page, world.open.id, wanted) for page in several]
+    assert len({id(one) for one in rows}) == 1
+    assert len({id(one) for one in matchers}) == 1
+    assert len(await asyncio.gather(*(stream_now(page, world.open.id) for page in several))) == 3
+    assert len(_answers[seater]) == 1
 
 
 async def test_operations_are_for_who_sees_all_streams_and_the_log_for_admins(

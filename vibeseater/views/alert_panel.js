@@ -195,7 +195,7 @@ export function render({model}) {
   edit(null)
   sheet.append(notify, problem, list, empty, make("h3", null, "Rules"), rules, noRules, ...(model.denied ? [deniedLine(model.denied)] : [heading, form]))
   model.on(["alerts", "loaded"], drawAlerts)
-  model.on("rules", redraw)
+  model.on(["rules", "loaded"], redraw)
   model.on(["problem", "tried", "busy"], drawState)
   model.on("added", () => { if (changing) edit(null); else name.value = "" })
   drawAlerts()
