@@ -256,6 +256,9 @@ class _Web:
         """The pages that are open."""
         return sessions_of(self._tornado)
 
+    def _busy(self) -> bool:
+        return any(one.connection_count or one.expiration_blocked for one in self._server.get_sessions())
+
     async def aclose(self) -> None:
         """Stop listening, let requests under way end, end every session (so that its feeds are closed), and let the
         pages' hooks run."""
@@ -267,8 +270,9 @@ class _Web:
         await self._under_way.none(self._drain)
         await self._http.close_all_connections()
         patience = time.monotonic() + _CLOSING_SECONDS
-        # They are closed when the browsers have answered, of which nobody is told.
-        while any(one.connection_count for one in self._server.get_sessions()) and time.monotonic() < patience:  # noqa: ASYNC110
+        # They are closed when the browsers have answered, of which nobody is told; nor of when a page's callback is
+        # done, before which Bokeh leaves its session as it is.
+        while self._busy() and time.monotonic() < patience:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         if hasattr(self._server, "stop_async"):
             await self._server.stop_async()

@@ -179,7 +179,8 @@ class Viewer:
 
 
 _COMPONENTS = ("TableComponent", "LifelineComponent")
-_MODEL = re.compile(rf'"id":"(p\d+)","attributes":\{{"name":"({"|".join(_COMPONENTS)})"')
+# Panel 1.10 says something else before the name.
+_MODEL = re.compile(rf'"id":"(p\d+)","attributes":\{{[^{{}}]*?"name":"({"|".join(_COMPONENTS)})"')
 
 
 def _models_in(text: str) -> dict[str, str]:
