@@ -36,7 +36,18 @@ from vibeseater.store.streams import missing_stream
 from vibeseater.throttle import Throttle
 from vibeseater.topics import Topic
 
-__all__ = ["allows", "as_person", "check_stream", "guarded", "require", "seen_of", "sees", "whole", "why_not"]
+__all__ = [
+    "allows",
+    "as_person",
+    "check_stream",
+    "guarded",
+    "name_of",
+    "require",
+    "seen_of",
+    "sees",
+    "whole",
+    "why_not",
+]
 
 _noted = Throttle(60)  # refused actions of one person, a minute, that are recorded
 _noting = set[asyncio.Task[None]]()  # which the loop holds only weakly
@@ -65,6 +76,11 @@ def whole(seater: VibeSeater) -> VibeSeater:
 def allows(seater: VibeSeater, *names: str) -> bool:
     """Whether these calls are within the person's role: for what a page offers. A VibeSeater itself allows all."""
     return not isinstance(seater, _Guard) or all(seater._refusal(name) is None for name in names)
+
+
+def name_of(seater: VibeSeater) -> str | None:
+    """Whose page it is; None where nobody signed in, or it is no page's."""
+    return seater._name if isinstance(seater, _Guard) else None
 
 
 def as_person(seater: VibeSeater) -> AbstractContextManager[None]:

@@ -171,6 +171,16 @@ async def test_a_viewer_s_rows_have_no_button_to_bookmark(seater: VibeSeater, vi
     assert len(await seater.bookmarks.list_bookmarks(viewers_page.session.stream)) == 1
 
 
+async def test_a_bookmark_says_who_made_it(seater: VibeSeater, access: Access, world: Told) -> None:
+    page = guarded(seater, Person("op"), access)
+    view = await StreamView(page, await page.streams.get_stream(world.stream.id)).loaded()
+    await eventually(lambda: view.bookmarks.marked)
+    for event in (world.event, world.event):  # taken away, and made anew
+        await view.bookmarks._toggle(event)
+    assert [one.author for one in await seater.bookmarks.list_bookmarks(world.stream)] == ["op"]
+    await view.aclose()
+
+
 async def test_a_viewer_makes_no_stream(seater: VibeSeater, access: Access) -> None:
     view = StreamsView(guarded(seater, Person("vi"), access))
     view.start()

@@ -13,7 +13,7 @@ from panel.viewable import Viewer
 from vibeseater.bookmarks import COLOURS, Bookmark, Highlight
 from vibeseater.changes import Watch
 from vibeseater.errors import InputError, VibeSeaterError
-from vibeseater.guarded import why_not
+from vibeseater.guarded import name_of, why_not
 from vibeseater.html import printable
 from vibeseater.models import Event, Stream
 from vibeseater.seater import VibeSeater
@@ -76,6 +76,8 @@ class BookmarkPanel(Viewer):
         self._tasks: list[asyncio.Task[None]] = []
         self._watches: list[Watch[Any]] = []
         self._by_arrival = False
+        name = name_of(seater)
+        self._author = None if name is None else printable(name)[:200]
         self._drawer = BookmarkComponent(
             self._on_message,
             denied=why_not(seater, "bookmarks.create_bookmark", "highlights.create_highlight"),
@@ -143,7 +145,7 @@ class BookmarkPanel(Viewer):
             await bookmarks.delete_bookmark(one)
         if there:
             return "The bookmark is gone."
-        await bookmarks.create_bookmark(self._stream, event=event)
+        await bookmarks.create_bookmark(self._stream, event=event, author=self._author)
         return "Bookmarked. Its note can be written in the drawer Bookmarks."
 
     def _on_message(self, data: dict[str, Any]) -> None:
@@ -183,7 +185,11 @@ class BookmarkPanel(Viewer):
         else:
             raise InputError("seconds", seconds, "not a range", "Choose one")
         await self._seater.bookmarks.create_bookmark(
-            self._stream, note=str(data.get("note", "")), colour=str(data.get("colour")), **place
+            self._stream,
+            note=str(data.get("note", "")),
+            colour=str(data.get("colour")),
+            author=self._author,
+            **place,
         )
         await self._present(lambda: setattr(self._drawer, "marks_made", self._drawer.marks_made + 1))
 
