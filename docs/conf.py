@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from sphinx.application import Sphinx
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
@@ -42,7 +37,6 @@ myst_enable_extensions = ["deflist"]
 default_role = "mention"
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
-napoleon_custom_sections = [("Returns", "params_style")]
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
@@ -58,17 +52,3 @@ html_copy_source = False
 html_show_sphinx = False
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
-
-
-def setup(app: Sphinx) -> None:
-    """Patterns of `index.md` that no page fits yet are left out: Sphinx would warn of each."""
-
-    def fitting(_app: Sphinx, name: str, source: list[str]) -> None:
-        if name == "index":
-            here = Path(__file__).parent
-            lines = source[0].splitlines(keepends=True)
-            source[0] = "".join(
-                line for line in lines if not re.fullmatch(r"[\w/-]*\*\n", line) or any(here.glob(f"{line.strip()}.md"))
-            )
-
-    app.connect("source-read", fitting)

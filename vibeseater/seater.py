@@ -59,7 +59,9 @@ class VibeSeater:
         events: create events, read them, count them.
         streaming: start, pause, resume, stop ingestion.
         archive: archive and purge streams, and say what is kept of them.
-        bookmarks: mark events and ranges; highlights: rules by which events are coloured. Both are shared live.
+        bookmarks: mark events and ranges, shared live.
+        highlights: rules by which events are coloured, shared live.
+        pins: what `pin` and `read_pin` use.
         audit: who did what: `await seater.audit(stream=…)`.
         alerts: rules, tried on the past, evaluated live, and what they told.
         hub: the one Redis listener of this process.

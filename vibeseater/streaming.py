@@ -64,7 +64,7 @@ class SourceStatus(msgspec.Struct, frozen=True, kw_only=True):
         last_event_at: when the last of them was stored.
         paused: whether it was paused by itself, whatever its streams do.
         items_rejected: items that could not be used; the others were.
-        failures: in a row.
+        failures: reads that failed, in a row.
         items_dropped: items that a limit left out.
         seconds_waited: seconds that limits let items wait.
         holder: the process that runs it, as `host:pid:nonce`, or None.

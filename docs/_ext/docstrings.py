@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z_][\w.]*(\(\))?")
 _BARS = re.compile(r"\|(\w+)\|")
 _ENTRY = re.compile(r"^    (\w+(?:, \w+)*):")
+_ANOTHER = re.compile(r"[;.] (\w+):")
 _SEVERAL = re.compile(r"^(\s+)(\w+(?:, \w+)+):(?=\s)")
 
 _written: list[str] = []  # the docstring that is being read, as napoleon got it
@@ -63,10 +64,23 @@ def split_names(lines: list[str]) -> list[str]:
         if found is None:
             made.append(line)
             continue
-        indent, names = found[1], found[2].split(", ")
-        made += [f"{indent}{name}: with `{names[-1]}`, below." for name in names[:-1]]
-        made.append(f"{indent}{names[-1]}:{line[found.end() :]}")
+        indent, names, text = found[1], found[2].split(", "), line[found.end() :]
+        # An error says why by itself; a parameter's text may go on in the next line, and speaks of all of them.
+        said = text if names[-1].endswith("Error") else f" see `{names[-1]}`."
+        made += [f"{indent}{name}:{said}" for name in names[:-1]]
+        made.append(f"{indent}{names[-1]}:{text}")
     return made
+
+
+def without_section(lines: list[str], head: str) -> tuple[list[str], list[str]]:
+    """The docstring without a section of it, and the section's lines."""
+    if head not in lines:
+        return lines, []
+    begin = lines.index(head)
+    end = begin + 1
+    while end < len(lines) and (not lines[end].strip() or lines[end].startswith(" ")):
+        end += 1
+    return [*lines[:begin], *lines[end:]], [line.strip() for line in lines[begin + 1 : end] if line.strip()]
 
 
 def with_all_fields(of: type[msgspec.Struct], lines: list[str]) -> list[str]:
@@ -74,18 +88,22 @@ def with_all_fields(of: type[msgspec.Struct], lines: list[str]) -> list[str]:
     head = "Attributes:"
     if head not in lines:
         lines = [*lines, "", head]
+    fields = of.__struct_fields__
     begin = lines.index(head) + 1
     entries: dict[str, list[str]] = {}
     end = begin
     while end < len(lines) and lines[end].strip():
-        if found := _ENTRY.match(lines[end]):
-            name = found[1]
-            entries[name] = []
-        entries[name].append(lines[end])
+        # `counters: since the beginning; rates: the same by second` tells of two.
+        line = _ANOTHER.sub(lambda two: f".\n    {two[1]}:" if two[1] in fields else two[0], lines[end])
+        for part in line.split("\n"):
+            if found := _ENTRY.match(part):
+                name = found[1]
+                entries[name] = []
+            entries[name].append(part)
         end += 1
     told = {one: name for name in entries for one in name.split(", ")}
     ordered: dict[str, list[str]] = {}
-    for one in of.__struct_fields__:
+    for one in fields:
         ordered.setdefault(told.get(one, one), entries.get(told.get(one, one), [f"    {one}: "]))
     return [*lines[:begin], *(line for entry in {**ordered, **entries}.values() for line in entry), *lines[end:]]
 
@@ -104,9 +122,20 @@ def without_connection_options(_app: Sphinx, context: click.Context, lines: list
     lines[:] = kept
 
 
+def _is_made_by_users(of: type) -> bool:
+    """Only views are; all else is given to them, and what it is made of is nobody's concern."""
+    return of.__module__.startswith("vibeseater.views.")
+
+
 def _before(_app: Sphinx, what: str, _name: str, of: Any, _options: Any, lines: list[str]) -> None:
     if what == "class" and issubclass(of, msgspec.Struct):
         lines[:] = with_all_fields(of, lines)
+    if what == "class" and not _is_made_by_users(of):
+        lines[:], _ = without_section(lines, "Args:")
+    # Napoleon would take what stands before a colon for the type.
+    lines[:], returned = without_section(lines, "Returns:")
+    if returned:
+        lines += ["", f":returns: {' '.join(returned)}"]
     # |r| is an absolute value, and no substitution of Sphinx's.
     lines[:] = [_BARS.sub(r"\\|\1\\|", line) for line in split_names(lines)]
     _written[:] = lines
@@ -120,8 +149,7 @@ def _after(_app: Sphinx, what: str, _name: str, _object: Any, _options: Any, lin
 def _signature(
     _app: Sphinx, what: str, _name: str, of: Any, _options: Any, signature: str | None, result: str | None
 ) -> tuple[str | None, str | None]:
-    # Only views are made by their users; all else is given to them, and what it is made of is nobody's concern.
-    if what == "class" and not of.__module__.startswith("vibeseater.views."):
+    if what == "class" and not _is_made_by_users(of):
         return "", None
     return signature, result
 

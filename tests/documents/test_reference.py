@@ -221,6 +221,11 @@ def test_all_that_hangs_on_a_vibeseater_is_documented() -> None:
 
     hints = get_type_hints(vibeseater.VibeSeater, localns={"Archives": Archives})
     assert [name for name, kind in hints.items() if name not in inside and kind not in shown] == []
+    pages = "".join(path.read_text(encoding="utf-8") for path in (REFERENCE / "api").glob("*.md"))
+    for kind in (kind for kind in hints.values() if kind in shown):
+        own = f"{kind.__module__}.{kind.__qualname__}"
+        if any(base.__module__.startswith("vibeseater.") for base in kind.__mro__[1:]):
+            assert re.search(rf"autoclass:: {re.escape(own)}\n(   .*\n)*   :inherited-members:", pages), own
 
 
 def test_what_is_documented_says_something() -> None:
