@@ -229,7 +229,8 @@ class _Web:
             build_applications(pages),
             extra_websocket_origins=bound.origins(allow_origins),
             extra_patterns=[
-                (r"/?", RedirectHandler, {"url": f"{prefix}{HOME}", "permanent": False}),
+                # Without a prefix of its own it may stand below one that a proxy strips: only the browser knows that.
+                (r"/?", RedirectHandler, {"url": f"{prefix}{HOME}" if prefix else HOME[1:], "permanent": False}),
                 *probe_routes(connected),
                 *self._ingest.routes(),
                 *rows_routes(runtime.shared_seater),

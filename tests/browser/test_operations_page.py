@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import signal
+import time
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from playwright.async_api import Browser
 
 from tests.browser.conftest import serving
+from tests.cli.processes import Commands
 from tests.servers import ThrowawayRedis, eventually
 
 
@@ -33,3 +39,29 @@ async def test_it_opens_and_tells_what_is_wrong(
         await page.get_by_text("All is well").wait_for()
         assert failures == []
         await page.close()
+
+
+@pytest.mark.slow
+async def test_a_page_whose_process_is_killed_comes_back_and_tells_of_it(
+    browser: Browser, database_url: str, redis_url: str, home: Path
+) -> None:
+    """It had begun anew in another process, as a page that never filled."""
+    commands = Commands(
+        {"VIBESEATER_DATABASE_URL": database_url, "VIBESEATER_REDIS_URL": redis_url, "VIBESEATER_HOME": str(home)}
+    )
+    async with commands.start("serve", "--no-browser", "--port", "0", "--num-procs", "2") as server:
+        url = (await server.line()).split()[2]
+        page = await browser.new_page()
+        page.set_default_timeout(90_000)
+        await page.goto(f"{url}/operations", wait_until="commit")
+        row = page.locator("tr", has_text="(this page)")
+        await row.wait_for()
+        process = psutil.Process(int((await row.inner_text()).split()[0].rpartition(":")[2]))
+        await eventually(lambda: time.time() - process.create_time() > 6.0)  # one that ends sooner could not start
+        await page.evaluate("window.before = true")
+        process.kill()
+        await page.wait_for_function("!window.before")
+        await page.get_by_text("(this page)").wait_for()
+        await page.get_by_text(re.compile(f"{process.pid}.*(vanished at|has said nothing since)")).first.wait_for()
+        await page.close()
+        await server.done(send=signal.SIGTERM)

@@ -46,6 +46,8 @@ async def test_it_serves_the_pages_and_says_that_it_is_well(commands: Commands, 
             assert (answer.status, answer.headers["Cache-Control"]) == (200, "no-store")
         async with aiohttp.ClientSession() as session, session.get(f"{url}/") as answer:
             assert (answer.status, answer.url.path) == (200, "/streams")
+            # Also below a path that a proxy strips, of which the server knows nothing.
+            assert answer.history[0].headers["Location"] == "streams"
         assert (await _get(f"{url}/stream?id={stream.id}"))[0] == 200
         assert (await _get(f"{url}/nothing"))[0] == 404
         done = await server.done(send=signal.SIGTERM)

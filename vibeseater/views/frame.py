@@ -1,7 +1,8 @@
-"""What of a page stands outside its body: the tab's title, and light or dark as the person likes it."""
+"""What of a page stands outside its body: the tab's title, light or dark, and that a server forgot it: a new begin."""
 
 from __future__ import annotations
 
+import secrets
 from typing import Any, ClassVar
 
 import panel as pn
@@ -18,12 +19,14 @@ class Frame(JSComponent):
 
     title = param.String("VibeSeater", doc="What the browser's tab says: text, already harmless.")
     dark = param.Boolean(False)
+    session = param.String("", doc="What tells this page from a new one that a server begins in its place.")
 
-    _esm = component.script("frame")
+    _esm = component.script("reload", "frame")
     _stylesheets: ClassVar[list[str]] = component.styles("frame")
 
     def __init__(self, **params: Any) -> None:
-        super().__init__(**{"width": 0, "height": 0, "margin": 0, "styles": {"position": "absolute"}, **params})
+        unseen = {"width": 0, "height": 0, "margin": 0, "styles": {"position": "absolute"}}
+        super().__init__(**{"session": secrets.token_hex(8), **unseen, **params})
 
     def show(self, what: str) -> None:
         """Say in the tab what the page shows."""

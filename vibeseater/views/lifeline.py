@@ -27,7 +27,7 @@ class LifelineComponent(JSComponent):
     whole_page = param.Boolean(False, doc="Whether it may load the page anew.")
     place = param.String("", doc="What tells this view from others when a page comes back to where it was.")
 
-    _esm = component.script("lifeline_watch", "lifeline")
+    _esm = component.script("reload", "lifeline_watch", "lifeline")
     _stylesheets: ClassVar[list[str]] = component.styles("lifeline")
 
     def __init__(self, state: StreamState, apply: Apply, **params: Any) -> None:

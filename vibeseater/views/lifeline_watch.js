@@ -3,7 +3,6 @@ const seen = new Map()        // by place: the total that was last shown, and wh
 const connection = {state: "open", reconnect: null, since: 0, beatAt: Date.now(), watched: new WeakSet()}
 const drawn = new Set()       // the lines that are drawn: without one, the page is blank
 const clock = {ranAt: Date.now(), sleptAt: 0}
-const RELOADED = "vibeseater.reloaded"
 
 // Whether this script stood still: a page that was frozen slept, one whose server fell silent did not.
 function noteSleep() {
@@ -18,23 +17,6 @@ function tellAll(state) {
   connection.state = state
   connection.since = Date.now()
   dispatchEvent(new CustomEvent("vibeseater:connection", {detail: state}))
-}
-
-// Not in a circle: a page that was loaded anew a moment ago and fails again waits for the person.
-function reload(byPerson) {
-  try {
-    const last = Number(sessionStorage.getItem(RELOADED) ?? 0)
-    if (!byPerson && Date.now() - last < 30000) return
-    sessionStorage.setItem(RELOADED, String(Date.now()))
-  } catch { if (!byPerson) return }
-  location.reload()
-}
-
-// Whether a page that loads itself would take something from the person: a text that is being written, a place.
-function isBusy() {
-  let at = document.activeElement
-  while (at?.shadowRoot?.activeElement) at = at.shadowRoot.activeElement
-  return Boolean(at?.matches("input, textarea, select, [contenteditable]"))
 }
 
 function watchPage(doc) {
@@ -68,9 +50,6 @@ function watchPage(doc) {
     if (connection.state === "open" || document.hidden || Date.now() - connection.since < 4000) return
     if (connection.state === "lost") connection.reconnect?.()
     if (connection.state !== "gone" || isBusy()) return
-    try {
-      const answer = await fetch(location.href, {method: "GET", cache: "no-store"})
-      if (answer.ok) reload(false)
-    } catch { /* still away */ }
+    if (await answers()) reload(false)
   }, 3000)
 }
