@@ -57,6 +57,21 @@ def test_help_lists_every_command_and_loads_none() -> None:
     assert slow & set(json.loads(modules)) == set()
 
 
+def test_loading_leaves_the_collector_on_and_what_was_loaded_out_of_it() -> None:
+    code = "\n".join(
+        (
+            "import gc",
+            "from vibeseater.cli.loading import loading",
+            "with loading():",
+            "    import decimal",
+            "    within = gc.isenabled()",
+            "print(within, gc.isenabled(), gc.get_freeze_count() > 1000)",
+        )
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.split() == ["False", "True", "True"]
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str) -> None:
     """With what it does and with the servers' options, which may stand behind the command too."""

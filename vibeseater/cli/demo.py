@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vibeseater.cli.browser import open_browser
+from vibeseater.cli.loading import loading
 from vibeseater.cli.output import line, note
 from vibeseater.cli.serve import Port
 from vibeseater.cli.session import run
@@ -34,8 +35,9 @@ def demo(port: int | None, no_browser: bool, offline: bool) -> None:
     which is said plainly. Ctrl-C ends it; a second run goes on with the same stream.
     """
     note("Loading the dashboards …")
-    from vibeseater.demo import open_demo
-    from vibeseater.server import serve
+    with loading():
+        from vibeseater.demo import open_demo
+        from vibeseater.server import serve
 
     bound = _bound(port)
 

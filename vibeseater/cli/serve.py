@@ -11,6 +11,7 @@ import click
 
 from vibeseater.access.rules import access_of
 from vibeseater.cli.browser import open_browser
+from vibeseater.cli.loading import loading
 from vibeseater.cli.output import line
 from vibeseater.cli.session import run
 from vibeseater.settings import load_settings
@@ -79,8 +80,9 @@ def serve(
     settings = load_settings()
     access_of(settings.access)  # what does not fit is told before anything is served
     num_procs = settings.num_procs
-    from vibeseater.server import bind, serve_in_processes
-    from vibeseater.server import serve as served
+    with loading():
+        from vibeseater.server import bind, serve_in_processes
+        from vibeseater.server import serve as served
 
     bound = bind(settings.port, settings.address, reuse_port=reuse_port)
     url = f"{bound.url}{settings.prefix}"
