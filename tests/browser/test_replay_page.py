@@ -107,6 +107,18 @@ async def _about(page: Any, number: int) -> bool:
 
 
 @pytest.mark.slow
+async def test_without_a_word_the_newest_stream_passes_within_two_minutes(
+    served: str, beside: VibeSeater, open_page: Open
+) -> None:
+    stream = await _stream(beside, "The newest", 1_000)
+    opened = await open_page(f"{served}/replay")
+    await opened.page.locator(".replay .badge[data-mode=playing]").wait_for()
+    await eventually(lambda: _query(opened.page).get("id") == str(stream.id))
+    assert _query(opened.page)["speed"] == "10"
+    assert await opened.page.locator(".replay select.speed").input_value() == "10"
+
+
+@pytest.mark.slow
 async def test_several_in_step_on_a_phone(served: str, beside: VibeSeater, open_page: Open) -> None:
     """A view each below one time line, no wider than the screen; what an address gets wrong is told in its place."""
     first, second = await _stream(beside, "First", 100), await _stream(beside, "Second", 50)

@@ -18,6 +18,7 @@ from vibeseater.access.rules import Person
 from vibeseater.errors import AccessError, InputError, NotFoundError, VibeSeaterError
 from vibeseater.guarded import guarded
 from vibeseater.html import printable
+from vibeseater.models import Stream
 from vibeseater.seater import VibeSeater
 from vibeseater.views.address import Address
 from vibeseater.views.analysis.question import query_of, read_query
@@ -29,7 +30,7 @@ from vibeseater.views.navigation import Navigation
 from vibeseater.views.operations_view import OperationsView
 from vibeseater.views.page_address import PageAddress
 from vibeseater.views.palette import ACCENT
-from vibeseater.views.replay_page import read_address, streams_of
+from vibeseater.views.replay_page import read_address, speed_for, streams_of
 from vibeseater.views.replay_view import ReplayView, span_for
 from vibeseater.views.runtime import shared_seater
 from vibeseater.views.stream_view import StreamView
@@ -201,24 +202,23 @@ def stream_page() -> Any:
 
 
 def replay_page() -> Any:
-    """Streams as they were: `?id=`, or `?ids=` with commas between, and `start`, `end`, `speed`, `at`."""
+    """Streams as they were: `?id=`, or `?ids=` with commas between; left out, the one with the newest events.
+
+    Besides: `start`, `end`, `speed`, `at`.
+    """
 
     async def make(seater: VibeSeater, frame: Frame) -> Any:
         asked = read_address({name: _query(name) for name in ("id", "ids", "start", "end", "speed", "at")})
-        if not asked.ids:
-            return Message(
-                heading="Replay what?",
-                text="The address of a replay names a stream: ?id= and its id or slug, or several: ?ids=one,other",
-                link="streams",
-                label="All streams",
-            )
-        streams = await detached(streams_of(seater, asked.ids))
-        view = ReplayView(seater, streams, asked.start, asked.end, asked.speed, at=asked.at, playing=asked.at is None)
+        streams = await detached(streams_of(seater, asked.ids)) if asked.ids else await _newest(seater)
+        if not streams:
+            return _nothing_yet("Nothing to replay yet")
+        speed = await detached(speed_for(seater, streams, asked))
+        view = ReplayView(seater, streams, asked.start, asked.end, speed, at=asked.at, playing=asked.at is None)
         frame.show(f"Replay: {', '.join(printable(one.title) for one in streams)[:120]}")
         if len(view.views) > 1:
             return view
         shown = view.views[0]
-        address = Address(shown.state, _whole_query(), shown.session.change, span_for(asked.speed))
+        address = Address(shown.state, _whole_query(), shown.session.change, span_for(speed))
         return pn.Column(address, view, sizing_mode="stretch_width", margin=0)
 
     return page("Replay", make)
@@ -244,15 +244,10 @@ def analytics_page() -> Any:
             except (NotFoundError, InputError):
                 return _no_such_stream(wanted)
         else:
-            streams = await detached(seater.streams.list_streams())
+            streams = await _newest(seater)
             if not streams:
-                return Message(
-                    heading="Nothing to analyse yet",
-                    text="Make a stream first, and let it gather some events.",
-                    link="streams",
-                    label="All streams",
-                )
-            stream = max(streams, key=lambda one: one.last_event_at or one.created_at)
+                return _nothing_yet("Nothing to analyse yet")
+            [stream] = streams
         state = AnalysisState(**{**asked, "stream": str(stream.id)}, problem=problem)
         view = AnalyticsView(seater, state=state)
 
@@ -295,6 +290,21 @@ def wall_page() -> Any:
         return pn.Column(address, view, sizing_mode="stretch_width", margin=0)
 
     return page("Wall", make)
+
+
+async def _newest(seater: VibeSeater) -> list[Stream]:
+    """The stream with the newest events, of those that the person sees; none where there is no stream."""
+    streams = await detached(seater.streams.list_streams())
+    return [max(streams, key=lambda one: one.last_event_at or one.created_at)] if streams else []
+
+
+def _nothing_yet(heading: str) -> Message:
+    return Message(
+        heading=heading,
+        text="Make a stream first, and let it gather some events.",
+        link="streams",
+        label="All streams",
+    )
 
 
 def _no_such_stream(wanted: str) -> Message:

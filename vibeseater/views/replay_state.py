@@ -49,8 +49,7 @@ def replay_query(
     """The query of a replay's address: what is played, the window that was asked for, speed, where it stands."""
     pairs = [("id", str(ids[0]))] if len(ids) == 1 else [("ids", ",".join(map(str, ids)))]
     pairs += [(name, _text(moment)) for name, moment in (("start", start), ("end", end)) if moment is not None]
-    if speed != 1.0:
-        pairs.append(("speed", "max" if math.isinf(speed) else f"{speed:g}"))
+    pairs.append(("speed", "max" if math.isinf(speed) else f"{speed:g}"))
     if at is not None:
         pairs.append(("at", _text(at)))
     return urlencode(pairs, safe=":,")
