@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as some
 
 from tests.alerts.making import SECOND, event, rule
@@ -131,6 +131,7 @@ def _plainly(one: AlertRule, moments: list[float], until: int) -> list[tuple[str
     return told
 
 
+@example(RULES[4], [24, 24, 24], [])  # at the very moment at which it would be told that they are few
 @given(
     some.sampled_from(RULES),
     some.lists(some.integers(0, 80), max_size=25),

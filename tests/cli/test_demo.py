@@ -11,15 +11,13 @@ from urllib.parse import parse_qs, urlsplit
 import aiohttp
 
 from tests.cli.processes import Commands
-from tests.servers import eventually, processes_under, short_folder
+from tests.servers import PATIENCE, eventually, processes_under, short_folder
 from vibeseater import VibeSeater
 
 TITLE = "Recording: earthquakes, 31 Jan to 7 Feb 2018"
 
 
-async def test_events_arrive_within_20_seconds_and_are_said_to_be_a_recording(
-    commands: Commands, seater: VibeSeater
-) -> None:
+async def test_events_arrive_soon_and_are_said_to_be_a_recording(commands: Commands, seater: VibeSeater) -> None:
     """From several sources; the page opens; a second run goes on with the same stream."""
     ids = []
     for _ in range(2):
@@ -40,7 +38,7 @@ async def test_events_arrive_within_20_seconds_and_are_said_to_be_a_recording(
                     assert event.metadata["recording"] == "earthquakes"
                     if len(sources) == 2:
                         break
-            assert time.monotonic() - begun < 20
+            assert time.monotonic() - begun < PATIENCE
             async with aiohttp.ClientSession() as session, session.get(url) as answer:
                 assert answer.status == 200
             done = await demo.done(send=signal.SIGINT)
@@ -62,7 +60,7 @@ async def test_it_needs_nothing_and_leaves_nothing_running(commands: Commands) -
             assert (await demo.line()).startswith(TITLE)
             while "Events are arriving" not in await demo.error_line():
                 pass
-            assert time.monotonic() - begun < 20
+            assert time.monotonic() - begun < PATIENCE
             done = await demo.done(send=signal.SIGTERM)
         assert (done.code, "Traceback" in done.err) == (0, False)
         await eventually(lambda: not processes_under(Path(home)))

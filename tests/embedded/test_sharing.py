@@ -111,15 +111,15 @@ async def test_data_outlives_the_servers(settings: Settings) -> None:
     await servers.release()
 
 
-async def test_a_warm_start_takes_less_than_half_a_second(settings: Settings) -> None:
-    await (await acquire(settings)).release()
+async def test_a_warm_start_takes_a_part_of_the_first(settings: Settings) -> None:
+    """A tenth, on a machine at rest."""
     took = []
-    for _ in range(3):
+    for _ in range(4):
         begun = time.perf_counter()
         servers = await acquire(settings)
         took.append(time.perf_counter() - begun)
         await servers.release()
-    assert min(took) < 0.5, took
+    assert min(took[1:]) < took[0] / 2, took
 
 
 async def test_a_cancelled_acquire_leaves_nothing(settings: Settings, home: Path) -> None:

@@ -120,7 +120,8 @@ class Evaluator:
                 group.since = self.clock
             else:
                 changes += self._end(group, self.clock)
-        if not group.told and self._next(group) == self.clock:  # told at once, where it need not last
+        # Told at once, where it need not last; that events are few, only as time passes: more may come at this moment.
+        if self._rule.condition == "above" and not group.told and self._next(group) == self.clock:
             changes += self._pass(group, self.clock)
         self._schedule(group)
         return changes

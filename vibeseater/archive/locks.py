@@ -6,7 +6,7 @@ So nobody else can hold it before what this connection has under way has been co
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from uuid import UUID
 
 import asyncpg
@@ -35,8 +35,19 @@ async def held(settings: Settings, stream_id: UUID) -> AsyncIterator[Connection]
                 raise ArchiveError(
                     f"Stream {stream_id} is being archived or purged by another process. Wait, then run it again."
                 )
-            yield connection
+            try:
+                yield connection
+            finally:
+                await _release(connection)
     except asyncpg.PostgresError as error:
         raise ServerError(
             f"PostgreSQL refused: {in_a_line(error)}. What was done so far stands; run it again."
         ) from error
+
+
+async def _release(connection: Connection) -> None:
+    """At once: that a connection was closed is noted by PostgreSQL a moment later, when the next run may have begun."""
+    if connection.is_closed() or connection.is_in_transaction():  # then its end releases the lock
+        return
+    with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        await connection.execute("SELECT pg_advisory_unlock_all()")
