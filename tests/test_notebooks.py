@@ -180,6 +180,19 @@ def test_a_notebook_is_as_it_should_be_kept(path: Path) -> None:
             assert {output["output_type"] for output in cell["outputs"]} <= {"stream"}, source
 
 
+def test_no_notebook_finds_what_another_the_readme_or_a_guide_has_made() -> None:
+    """They share one's servers, in whichever order one runs them: `exist_ok` would go on with what is not theirs."""
+    making = re.compile(r"create_stream\((?:title=)?\\?[\"']([^\"'\\]+)")
+    root = NOTEBOOKS.parent
+    read = [root / "README.md", *(root / "docs").rglob("*.md")]
+    theirs = {title for path in read for title in making.findall(path.read_text(encoding="utf-8"))}
+    ours = [title for path in NOTEBOOKS.glob("*.ipynb") for title in making.findall(path.read_text(encoding="utf-8"))]
+    assert "Debate night" in theirs
+    assert len(ours) >= 6
+    assert len(ours) == len(set(ours))
+    assert theirs & set(ours) == set()
+
+
 def test_each_notebook_is_named_where_one_looks_for_it() -> None:
     """In the README."""
     told = (NOTEBOOKS.parent / "README.md").read_text(encoding="utf-8")
