@@ -112,3 +112,11 @@ def test_the_variables_are_variables_that_there_are(document: Path) -> None:
 def test_what_is_wrong_would_be_found(line: str) -> None:
     with pytest.raises(click.UsageError):
         parse(line.split())
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_who_opens_a_page_in_the_middle_is_told_what_seater_is(document: Path) -> None:
+    """Whoever a search has led there copies an example; without `connect` it ends in a NameError."""
+    text = re.sub(r"<!--.*?-->", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
+    blocks = re.findall(r"^```python\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+    assert "vibeseater.connect(" in text or not any(re.search(r"\bseater\.", block) for block in blocks)
