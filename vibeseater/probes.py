@@ -1,4 +1,4 @@
-"""The probes of a server: `/healthz` (alive), `/readyz` (PostgreSQL and Redis answer), `/metrics`. No pages."""
+"""The probes of a server: `/healthz` (alive), `/readyz` (may be sent visitors), `/metrics`. No pages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MetricsHandler", "ReadyHandler", "probe_routes"]
 
-_READY_SECONDS = 3.0  # how long `/readyz` waits for PostgreSQL and Redis
+_POSTGRESQL_SECONDS = 3.0  # how long `/readyz` waits for PostgreSQL
+_REDIS_SECONDS = 0.5  # … and for Redis, whose answer decides nothing: many balancers wait for a second only
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ def probe_routes(connected: Connected) -> list[tuple[str, type[RequestHandler], 
     """Tornado's routes. `connected` gives the process's VibeSeater, or raises where it can't be connected."""
     return [
         (r"/healthz", _Health, {}),
-        (r"/readyz", ReadyHandler, {"connected": connected}),
+        (r"/readyz", ReadyHandler, {"connected": connected, "silent": set()}),
         (r"/metrics", MetricsHandler, {"connected": connected}),
     ]
 
@@ -56,27 +57,45 @@ class _Health(_Probe):
 
 
 class ReadyHandler(_Probe):
-    """`/readyz`: PostgreSQL and Redis answer. 503 says which does not."""
+    """`/readyz`: PostgreSQL answers. 503 says that it does not, or that this process never connected.
 
-    def initialize(self, connected: Connected) -> None:
-        self._connected = connected
+    A Redis that is away is told of as `degraded`, with 200: events are stored, and come to watchers by way of
+    PostgreSQL, within a second. All servers share one Redis, so that a 503 would take all of them out at once.
+    """
+
+    def initialize(self, connected: Connected, silent: set[str]) -> None:
+        """`silent`: who did not answer last, which is logged once and not at each probe."""
+        self._connected, self._silent = connected, silent
 
     async def get(self) -> None:
         postgresql, redis = await asyncio.gather(
-            _answers(self._ask(lambda seater: seater.pool.fetchval("SELECT 1"))),
-            _answers(self._ask(lambda seater: seater.redis.ping())),
+            self._answers("PostgreSQL", lambda seater: seater.pool.fetchval("SELECT 1"), _POSTGRESQL_SECONDS),
+            self._answers("Redis", lambda seater: seater.redis.ping(), _REDIS_SECONDS),
         )
-        self.set_status(200 if postgresql and redis else 503)
+        self.set_status(200 if postgresql else 503)
         self.write(
             {
-                "status": "ready" if postgresql and redis else "not ready",
+                "status": "not ready" if not postgresql else "ready" if redis else "degraded",
                 "postgresql": "ok" if postgresql else "no answer",
                 "redis": "ok" if redis else "no answer",
             }
         )
 
-    async def _ask(self, question: Callable[[VibeSeater], Awaitable[Any]]) -> None:
-        await question(await self._connected())
+    async def _answers(self, who: str, question: Callable[[VibeSeater], Awaitable[Any]], patience: float) -> bool:
+        try:
+            async with asyncio.timeout(_POSTGRESQL_SECONDS):  # the first to ask connects
+                seater = await self._connected()
+            async with asyncio.timeout(patience):
+                await question(seater)
+        except Exception as error:  # whatever it is, it is no answer
+            if who not in self._silent:
+                self._silent.add(who)
+                _log.warning("%s does not answer: %s", who, in_a_line(error))
+            return False
+        if who in self._silent:
+            self._silent.discard(who)
+            _log.info("%s answers again", who)
+        return True
 
 
 class MetricsHandler(_Probe):
@@ -97,13 +116,3 @@ class MetricsHandler(_Probe):
             monitor.sessions = partial(sessions_of, self.application)
         self.set_header("Content-Type", CONTENT_TYPE)
         self.write(exposition(monitor))
-
-
-async def _answers(question: Awaitable[Any]) -> bool:
-    try:
-        async with asyncio.timeout(_READY_SECONDS):
-            await question
-    except Exception as error:  # whatever it is, it is no answer
-        _log.warning("not ready: %s", in_a_line(error))
-        return False
-    return True

@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import panel.io.server  # noqa: F401 - teaches Bokeh's server Panel's pages; nothing else of it is used here
@@ -30,7 +30,7 @@ from tornado.web import RedirectHandler, RequestHandler
 
 from vibeseater.access.rules import Person, access_of
 from vibeseater.draining import UnderWay
-from vibeseater.errors import InputError, ServerError, SettingsError
+from vibeseater.errors import InputError, ServerError, SettingsError, VibeSeaterError
 from vibeseater.gate import Policy, guard
 from vibeseater.ingest import Ingest
 from vibeseater.login import login_of
@@ -59,6 +59,7 @@ _LARGEST_MESSAGE = 4 << 20  # bytes that a page's browser may send at once
 
 _CLOSING_SECONDS = 2.0  # for the websockets to be closed
 _SHORTEST_LIFE = 5.0  # seconds after which a forked process that ends is thought to have worked
+_LONGEST_PAUSE = 10.0  # seconds before one that could not take another's place is tried again
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 _log = logging.getLogger(__name__)
@@ -288,6 +289,9 @@ class _Web:
 def serve_in_processes(number: int, work: Callable[[bool, Siblings], None]) -> int:
     """Run `work` in `number` forked processes until a signal ends them, or one can't start. Returns the exit code.
 
+    One that ends later is replaced, and tried again where that fails: PostgreSQL or Redis may be away just then, and
+    the others still serve.
+
     `work` is told whether its process is the first, and where it finds the others' figures. Each process connects by
     itself: nothing that lives in an event loop may exist before.
 
@@ -296,7 +300,7 @@ def serve_in_processes(number: int, work: Callable[[bool, Siblings], None]) -> i
     """
     if not hasattr(os, "fork") or sys.platform == "darwin":  # macOS's frameworks don't survive a fork
         raise InputError("num-procs", number, "several processes need Linux", "Leave it out")
-    children: dict[int, tuple[float, int]] = {}  # when each was made, and its place
+    children: dict[int, _Child] = {}
     board = Board(number)
     ended_by: list[int] = []
     code = 0
@@ -305,35 +309,48 @@ def serve_in_processes(number: int, work: Callable[[bool, Siblings], None]) -> i
         ended_by.append(signal_number)
         _signal_all(children)
 
-    def add(place: int, first: bool) -> None:
+    def add(place: int, failures: int | None = None) -> None:
+        pause = min(_LONGEST_PAUSE, 2.0**failures - 1) if failures else 0.0
+
+        def begin() -> None:
+            time.sleep(pause)  # here, where a signal ends it: the parent waits for all of them
+            work(place == 0 and failures is None, Siblings(board, place))
+
         # A signal that comes while a child is being made waits until the child is known, so that it is ended too.
         signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
         try:
             if not ended_by:
-                child = _forked(lambda: work(first, Siblings(board, place)))
-                children[child] = (time.monotonic(), place)
+                children[_forked(begin)] = _Child(place, time.monotonic() + pause, failures)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
 
     for name in _ENDING:
         signal.signal(name, end)
-    for index in range(number):
-        add(index, index == 0)
+    for place in range(number):
+        add(place)
     while children:
-        child, status = os.wait()
-        begun, place = children.pop(child)
-        lived = time.monotonic() - begun
+        pid, status = os.wait()
+        if (child := children.pop(pid, None)) is None:
+            continue  # adopted: nothing that was made here
         if ended_by or code:
             continue
-        if lived >= _SHORTEST_LIFE:
-            _log.error(
-                "server process %d ended (%d); another takes its place", child, os.waitstatus_to_exitcode(status)
-            )
-            add(place, first=False)
-        else:  # it can't start, and has said why
+        lived = time.monotonic() - child.begun >= _SHORTEST_LIFE
+        if not lived and child.failures is None:  # it can't start, and has said why
             code = 1
             _signal_all(children)
+        else:
+            _log.error("server process %d ended (%d); another takes its place", pid, os.waitstatus_to_exitcode(status))
+            add(child.place, 0 if lived or child.failures is None else child.failures + 1)
     return code if not ended_by else 130 if ended_by[0] == signal.SIGINT else 0
+
+
+class _Child(NamedTuple):
+    """A forked process: its place, when its work began, and how often it failed to take another's place in a row; None
+    for one that takes nobody's."""
+
+    place: int
+    begun: float
+    failures: int | None
 
 
 def _signal_all(children: Iterable[int]) -> None:
@@ -357,6 +374,8 @@ def _forked(work: Callable[[], None]) -> int:
         code = ended.code if isinstance(ended.code, int) else 1
     except KeyboardInterrupt:
         code = 130
+    except VibeSeaterError as error:
+        _log.error("server process %d can't go on: %s", os.getpid(), error)
     except BaseException:
         _log.exception("server process failed")
     finally:

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from tests.cli.processes import Commands, Running
-from tests.servers import ThrowawayRedis, eventually, processes_under, short_folder
+from tests.servers import ThrowawayPostgres, ThrowawayRedis, eventually, processes_under, short_folder
 from vibeseater import VibeSeater
 
 
@@ -92,23 +92,52 @@ async def test_a_page_that_is_open_is_let_go_at_the_end(commands: Commands, seat
     assert time.monotonic() - begun < 5
 
 
-async def test_it_is_not_ready_while_redis_is_away(commands: Commands, throwaway_redis: ThrowawayRedis) -> None:
-    """Alive all the while, and ready again when Redis is back."""
+async def test_it_can_be_used_without_redis_and_not_without_postgresql(
+    commands: Commands, throwaway_postgres: ThrowawayPostgres, throwaway_redis: ThrowawayRedis
+) -> None:
+    """A balancer must not take all servers out at once for a Redis that is away: pages open, and webhooks are stored.
+    Alive all the while, and ready again when both are back."""
     commands.environment["VIBESEATER_REDIS_URL"] = throwaway_redis.url
-    async with served(commands) as (_, url):
+    commands.environment["VIBESEATER_DATABASE_URL"] = throwaway_postgres.url
+    async with served(commands) as (server, url):
         assert (await _get(f"{url}/readyz"))[0] == 200
         await throwaway_redis.kill()
-        assert await _get(f"{url}/readyz") == (
-            503,
-            {"status": "not ready", "postgresql": "ok", "redis": "no answer"},
-        )
+        for _ in range(3):
+            assert await _get(f"{url}/readyz") == (
+                200,
+                {"status": "degraded", "postgresql": "ok", "redis": "no answer"},
+            )
+        assert "Not available" not in (await _get(f"{url}/streams"))[1]
+        await throwaway_postgres.kill()
+        status, told = await _get(f"{url}/readyz")
+        assert (status, told["status"], told["postgresql"]) == (503, "not ready", "no answer")
         assert (await _get(f"{url}/healthz"))[0] == 200
+        await throwaway_postgres.start()
         await throwaway_redis.start()
 
         async def ready() -> bool:
-            return (await _get(f"{url}/readyz"))[0] == 200
+            return await _get(f"{url}/readyz") == (200, {"status": "ready", "postgresql": "ok", "redis": "ok"})
 
         await eventually(ready)
+        done = await server.done(send=signal.SIGTERM)
+    assert done.err.count("Redis does not answer: ") == 1  # not at each probe
+
+
+async def test_a_redis_that_is_frozen_takes_no_balancer_s_patience(
+    commands: Commands, throwaway_redis: ThrowawayRedis
+) -> None:
+    """Many give a probe one second."""
+    commands.environment["VIBESEATER_REDIS_URL"] = throwaway_redis.url
+    async with served(commands) as (_, url):
+        throwaway_redis.freeze()
+        try:
+            begun = time.monotonic()
+            status, told = await _get(f"{url}/readyz")
+            took = time.monotonic() - begun
+        finally:
+            throwaway_redis.thaw()
+    assert (status, told["redis"]) == (200, "no answer")
+    assert took < 2.5  # half a second, on a machine that is busy
 
 
 async def test_a_port_in_use_is_one_clear_line(commands: Commands) -> None:
@@ -132,10 +161,13 @@ async def test_an_address_of_another_machine_is_one_clear_line(commands: Command
     assert "192.0.2.1" in done.err
 
 
-async def test_servers_that_do_not_answer_are_one_clear_line(commands: Commands) -> None:
-    """And the server does not stay."""
+@pytest.mark.parametrize("number", [1, 2])
+async def test_servers_that_do_not_answer_are_one_clear_line(commands: Commands, number: int) -> None:
+    """Of each process at most; and the server does not stay."""
+    commands.environment["VIBESEATER_NUM_PROCS"] = str(number)
     done = await commands.run("serve", "--no-browser", "--port", "0", "--redis-url", "redis://127.0.0.1:1")
-    assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
+    assert (done.code, done.out) == (1, "")
+    assert 1 <= done.err.count("\n") <= number
     assert "can't be reached" in done.err
 
 
@@ -166,6 +198,44 @@ async def test_a_server_process_that_is_killed_gets_a_successor(commands: Comman
         assert "another takes its place" in await server.error_line()
         done = await server.done(send=signal.SIGTERM)
     assert done.code == 0
+
+
+async def test_a_successor_that_can_not_start_is_tried_again(
+    commands: Commands, throwaway_redis: ThrowawayRedis
+) -> None:
+    """A process dies while Redis is away: the others serve on, and its place is taken when Redis is back."""
+    commands.environment["VIBESEATER_REDIS_URL"] = throwaway_redis.url
+    async with served(commands, "--num-procs", "2") as (server, url):
+        parent = psutil.Process(server.process.pid)
+        await eventually(lambda: len(parent.children()) == 2)
+        victim, other = parent.children()
+        await eventually(lambda: _age(other) > 6.0)
+        await throwaway_redis.kill()
+        victim.kill()
+        said: list[str] = []
+        while sum("another takes its place" in line for line in said) < 2:  # its successor can't connect, either
+            said.append(await server.error_line())
+        assert any("can't go on: Redis at" in line for line in said)
+        assert other.is_running()
+        assert (await _get(f"{url}/healthz"))[0] == 200
+        await throwaway_redis.start()
+
+        async def both() -> bool:
+            told = (await _get(f"{url}/metrics"))[1]
+            return told.count("vibeseater_process_start_time_seconds{") == 2
+
+        await eventually(both)
+
+        async def nobody_is_missed() -> bool:
+            """Whichever process answers, the successor too: else an alarm would come and go with each scrape."""
+            told = [(await _get(f"{url}/metrics"))[1] for _ in range(12)]
+            return all("vibeseater_processes_gone 0.0" in one for one in told)
+
+        await eventually(nobody_is_missed)
+        assert other.is_running()
+        done = await server.done(send=signal.SIGTERM)
+    assert done.code == 0
+    assert "Traceback" not in "\n".join([*said, done.err])
 
 
 def _age(process: psutil.Process) -> float:

@@ -16,18 +16,19 @@ from vibeseater.operations.roster import REMEMBERED, Gone, Roster
 
 
 class Round:
-    """Tells a roster of seconds that pass."""
+    """Tells a roster of seconds that pass. Its own process is of another kind, unless told otherwise."""
 
     def __init__(self) -> None:
         self.roster = Roster(6.0)
         self.now = 100.0
+        self.own = process(99, kind="python")
 
-    def turn(self, *there: ProcessSnapshot, seconds: int = 1, redis_since: float = 0.0, siblings: str = "") -> None:
+    def turn(self, *there: ProcessSnapshot, seconds: int = 1, redis_since: float = 0.0, siblings: bool = False) -> None:
         """In each second all of these say something new, by their own clocks."""
         for _ in range(seconds):
             self.now += 1
             words = [msgspec.structs.replace(one, at=one.at + self.now) for one in there]
-            self.roster.hear(self.now, 1e9 + self.now, words, redis_since=redis_since, siblings=siblings)
+            self.roster.hear(self.own, self.now, 1e9 + self.now, words, redis_since=redis_since, siblings=siblings)
 
     @property
     def names(self) -> list[str]:
@@ -63,7 +64,7 @@ def test_one_word_that_is_read_again_and_again_is_one_word(turns: Round) -> None
     for _ in range(20):
         turns.now += 1
         last = msgspec.structs.replace(word, at=101.0)
-        turns.roster.hear(turns.now, 1e9 + turns.now, [last], redis_since=0.0, siblings="")
+        turns.roster.hear(turns.own, turns.now, 1e9 + turns.now, [last], redis_since=0.0, siblings=False)
     assert turns.names == []
     (gone,) = turns.roster.gone
     assert (gone.last.name, gone.silent_since, gone.successor) == ("a:1", 1e9 + 101, "")
@@ -85,6 +86,21 @@ def test_one_that_vanished_is_told_of_until_another_takes_its_place(turns: Round
     assert turns.roster.gone == []
 
 
+@pytest.mark.parametrize("both", [False, True])
+def test_who_took_a_place_knows_it_by_itself(turns: Round, both: bool) -> None:
+    """A successor finds its predecessor's last word in Redis, and with it that of its sibling's predecessor. It must
+    not tell of them as missing, when all other processes say that they were replaced."""
+    last = [msgspec.structs.replace(process(pid), at=50.0) for pid in ((1, 2) if both else (1,))]
+    turns.own, sibling = process(3, at=60.0), process(4, at=61.0 if both else 10.0)
+    for _ in range(20):
+        turns.now += 1
+        spoken = msgspec.structs.replace(sibling, at=turns.now)
+        turns.roster.hear(turns.own, turns.now, turns.now, [*last, spoken], redis_since=0.0, siblings=True)
+    assert {one.last.name for one in turns.roster.gone} == ({"a:1", "a:2"} if both else {"a:1"})
+    assert {one.successor for one in turns.roster.gone} == ({"a:3", "a:4"} if both else {"a:3"})
+    assert turns.names == ["a:4"]
+
+
 def test_who_says_farewell_has_not_vanished(turns: Round) -> None:
     turns.turn(process(1))
     turns.turn(msgspec.structs.replace(process(1), ended=True))
@@ -93,14 +109,15 @@ def test_who_says_farewell_has_not_vanished(turns: Round) -> None:
 
 
 def test_silence_means_nothing_while_redis_is_away_but_among_siblings(turns: Round) -> None:
+    turns.own = process(99, server="own", kind="python")
     turns.turn(process(1, "far", server="far:1"), process(2, server="own"))
-    turns.turn(seconds=20, redis_since=math.inf, siblings="own")
+    turns.turn(seconds=20, redis_since=math.inf, siblings=True)
     assert turns.names == []
     assert [one.last.name for one in turns.roster.gone] == ["a:2"]
     back = turns.now
-    turns.turn(seconds=5, redis_since=back, siblings="own")
+    turns.turn(seconds=5, redis_since=back, siblings=True)
     assert len(turns.roster.gone) == 1
-    turns.turn(seconds=2, redis_since=back, siblings="own")
+    turns.turn(seconds=2, redis_since=back, siblings=True)
     assert [one.last.name for one in turns.roster.gone] == ["a:2", "far:1"]  # far's last word came as early
 
 

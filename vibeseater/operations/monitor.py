@@ -216,11 +216,12 @@ class Monitor:
             words |= {one.id: one for one in decoded(self._siblings.heard(time.monotonic() - _FRESH))}
         words.pop(own.id, None)
         self._roster.hear(
+            own,
             time.monotonic(),
             time.time(),
             words.values(),
             redis_since=self._heard_since,
-            siblings="" if self._siblings is None else own.server,
+            siblings=self._siblings is not None,
         )
 
     def snapshot(self, *, turn: bool = False) -> ProcessSnapshot:

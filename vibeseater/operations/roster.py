@@ -1,6 +1,6 @@
 """Who is there, who vanished, and who took whose place: judged by when each word arrives here. No I/O.
 
-Others' clocks are not looked at: a host whose clock is wrong is there all the same.
+Clocks of different hosts are not compared: a host whose clock is wrong is there all the same.
 """
 
 from __future__ import annotations
@@ -50,22 +50,33 @@ class Roster:
 
     def __init__(self, patience: float) -> None:
         self._patience = patience
+        self._own: _Known | None = None
         self._known: dict[str, _Known] = {}
         self._lost: dict[str, tuple[_Known, str]] = {}  # with the name of the successor
         self._now = 0.0
 
     def hear(
-        self, now: float, at: float, words: Iterable[ProcessSnapshot], *, redis_since: float, siblings: str
+        self,
+        own: ProcessSnapshot,
+        now: float,
+        at: float,
+        words: Iterable[ProcessSnapshot],
+        *,
+        redis_since: float,
+        siblings: bool,
     ) -> None:
         """What was heard within a second: the last words of each that could be heard, new or not.
 
         Args:
+            own: this process, which may have taken another's place.
             now, at: the time, by `monotonic` and in seconds since 1970.
             redis_since: since when Redis has been heard without a break, by `monotonic`; infinite while it is not.
                 Before, silence means nothing.
-            siblings: the server whose processes are heard without Redis, else empty.
+            siblings: whether this server's other processes are heard without Redis.
         """
         self._now = now
+        if self._own is None:
+            self._own = _Known(own, now, now, at)
         for one in words:
             if one.ended:
                 self._known.pop(one.id, None)
@@ -78,7 +89,7 @@ class Roster:
             elif one.at != known.words.at:
                 known.words, known.last, known.at = one, now, at
         for key, known in list(self._known.items()):
-            heard_since = 0.0 if siblings and known.words.server == siblings else redis_since
+            heard_since = 0.0 if siblings and known.words.server == own.server else redis_since
             if now - max(known.last, heard_since) > self._patience:
                 del self._known[key]
                 self._lost[key] = known, ""
@@ -92,10 +103,12 @@ class Roster:
                 continue
             came = [
                 one
-                for one in self._known.values()
+                for one in (*self._known.values(), *([self._own] if self._own else []))
                 if not one.is_successor
-                and one.first > lost.last
                 and (one.words.host, one.words.kind) == (lost.words.host, lost.words.kind)
+                # A word may be read here for the first time long after it was said: in Redis it stays for seconds, and
+                # this process begins to listen when it has taken another's place. One host has one clock.
+                and (one.first > lost.last or one.words.started_at > lost.words.at)
             ]
             if came:
                 found = min(came, key=lambda one: (one.words.server != lost.words.server, one.first))
