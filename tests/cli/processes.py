@@ -8,7 +8,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import psutil
@@ -63,9 +64,17 @@ class Running:
 
 
 class Commands:
-    """`vibeseater` with an environment of its own."""
+    """`vibeseater`, as it stands here or as it was installed elsewhere, with an environment of its own."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        *,
+        command: Sequence[str] = (sys.executable, "-m", "vibeseater"),
+        folder: Path | None = None,
+    ) -> None:
+        self.command = command
+        self.folder = folder
         kept = {name: value for name, value in os.environ.items() if not name.startswith("VIBESEATER_")}
         self.environment = {**kept, **environment}
 
@@ -82,10 +91,9 @@ class Commands:
     async def start(self, *arguments: str, stdin: bool = False) -> AsyncIterator[Running]:
         """A command at work, killed at the end of the block if it has not ended."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "vibeseater",
+            *self.command,
             *arguments,
+            cwd=self.folder,
             env=self.environment,
             stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
