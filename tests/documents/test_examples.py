@@ -76,6 +76,8 @@ async def test_the_examples_run(document: Path, namespace: dict[str, Any]) -> No
         for example in parsed.examples():
             await _run(example)
     finally:
+        if stop := parsed.namespace.get("stop"):
+            stop()  # what it began would be this process's for all tests to come
         mine = parsed.namespace["seater"]  # its own, where it connected by itself
         if mine is not namespace["seater"]:
             await mine.close()
