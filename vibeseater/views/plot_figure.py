@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bokeh.core.properties import value
+from bokeh.core.properties import Object, value
+from bokeh.core.property.vectorization import Value
 from bokeh.models import (
     AdaptiveTicker,
     BoxAnnotation,
@@ -22,6 +23,7 @@ from bokeh.models import (
     Range1d,
     Span,
     Stack,
+    VAreaStep,
 )
 from bokeh.plotting import figure
 
@@ -30,6 +32,10 @@ from vibeseater.views.palette import ACCENT
 from vibeseater.views.plot_columns import MOST, Columns, Layer, changes
 
 __all__ = ["PlotFigure"]
+
+# A notebook's browser tells back what a step's colour was changed to, as Bokeh keeps it there: {value: …}. In Python it
+# is a bare colour, and Bokeh 3.9 refused it, with a traceback in the cell above the view.
+VAreaStep.lookup("fill_color").property.accepts(Object(Value), lambda told: told.value)
 
 _INK = "#7c828c"  # legible on light and on dark; the page's theme may set its own
 _SPIKE = "#d92d43"
