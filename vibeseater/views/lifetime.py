@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 
 import panel as pn
 
+from vibeseater.views.busy import look_after_busy_state
 from vibeseater.views.presenting import Presenter
 from vibeseater.views.tasks import detached
 
@@ -32,6 +33,7 @@ def live_with_page(view: _View, end: Callable[[_View], None]) -> None:
     Args:
         end: what ends the view. It must not keep the view, and neither does this.
     """
+    look_after_busy_state()
     ref = weakref.ref(view)
 
     def start() -> None:

@@ -24,6 +24,7 @@ from vibeseater.views.address import Address
 from vibeseater.views.analysis.question import query_of, read_query
 from vibeseater.views.analysis.state import AnalysisState
 from vibeseater.views.analysis.view import AnalyticsView
+from vibeseater.views.busy import look_after_busy_state
 from vibeseater.views.frame import Frame, is_dark
 from vibeseater.views.message import Message
 from vibeseater.views.navigation import Navigation
@@ -104,6 +105,7 @@ def page(title: str, make: Body) -> Any:
 
     Whatever goes wrong is said in the body, with what to do about it; the page itself always opens.
     """
+    look_after_busy_state()
     frame = Frame(dark=is_dark())
     frame.show(title)
     body = pn.Column(Message(heading="Opening …"), stylesheets=[_BODY], sizing_mode="stretch_width", margin=0)
