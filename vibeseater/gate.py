@@ -41,6 +41,7 @@ _LOGINS_PER_MINUTE = 10  # of an address
 _LARGEST_BODY = 64 * 1024  # bytes of what is sent elsewhere: a login's form
 _FULL_PATIENCE = 30  # seconds after which to try again where there are too many pages
 _SAFE = ("GET", "HEAD", "OPTIONS")
+_NAMED = ("bokeh-session-id", "bokeh-token")  # by which a page is asked for as one that is open
 
 # Bokeh's pages carry their document in inline scripts, and run what CustomJS brings; components set inline styles.
 # Without these there is no page. What events say never reaches the page's source: see docs/security.md.
@@ -208,6 +209,14 @@ class _Gate:
                 return _Refusal(429, "Too many tries to sign in.", wait)
             return None
         token = _token(request)
+        # Whoever may name a session joins another's page, or has another open one that was made up for that: only the
+        # server makes them. A body would be taken for arguments, too.
+        if not path.endswith("/ws") and (
+            any(name in request.arguments for name in _NAMED)
+            or "Bokeh-Session-Id" in request.headers
+            or request.headers.get("Content-Length", "0").strip("0")
+        ):
+            return _Refusal(403, "A page is opened without a session's name.")
         if self._login.user(request) is None:
             return None if is_page else _Refusal(401, "Sign in first.")
         if token and path.endswith("/ws") and not self._login.owns(request, token):

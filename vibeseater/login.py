@@ -15,16 +15,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bokeh.application.handlers.handler import Handler
+from bokeh.document import Document
 from bokeh.util.token import get_token_payload
 from panel import config
 from panel.auth import AUTH_PROVIDERS, BasicAuthProvider, OAuthLoginHandler, OAuthProvider
 from tornado.httputil import HTTPServerRequest
-from tornado.web import HTTPError, decode_signed_value
+from tornado.web import HTTPError, create_signed_value, decode_signed_value
 
 from vibeseater.errors import SettingsError
 from vibeseater.settings import Settings
 
-__all__ = ["Login", "login_of"]
+__all__ = ["IN_PAGES", "KEPT_OUT", "THEME_COOKIE", "Login", "PageCookies", "login_of"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -38,6 +40,41 @@ _SECRET = secrets.token_urlsafe(32)
 
 Told = Callable[[str | None, bool, str], None]
 
+THEME_COOKIE = "vibeseater_theme"
+"""The one cookie that scripts of the pages write, and pages read."""
+
+KEPT_OUT = ["Authorization", "Cookie", "Proxy-Authorization"]
+"""Headers that are not for a page's token, which stands in the page and can be read by whoever has its text."""
+
+IN_PAGES = {"user": "page_user", "id_token": "page_id_token"}
+"""What the login's cookies are called in a page's token: signed for it alone, they are no login."""
+
+
+class PageCookies(Handler):  # type: ignore[misc]
+    """Of a request's cookies, what a page's token holds; Bokeh would put all of them into it, those of the login too.
+
+    Args:
+        cookie_secret: signs the cookies.
+        days: until one has to sign in again.
+    """
+
+    def __init__(self, cookie_secret: str, days: float) -> None:
+        super().__init__()
+        self._secret, self._days = cookie_secret, days
+
+    def modify_document(self, doc: Document) -> None:
+        """Nothing of it is shown."""
+
+    def process_request(self, request: HTTPServerRequest) -> dict[str, Any]:
+        """What Bokeh puts into the token in place of its own."""
+        kept = {THEME_COOKIE: request.cookies[THEME_COOKIE].value} if THEME_COOKIE in request.cookies else {}
+        for name, inside in IN_PAGES.items():
+            cookie = request.cookies.get(name)
+            read = cookie and decode_signed_value(self._secret, name, cookie.value, max_age_days=self._days)
+            if read:
+                kept[inside] = create_signed_value(self._secret, inside, read).decode()
+        return {"cookies": kept}
+
 
 class Login:
     """What a server needs to know who asks.
@@ -46,10 +83,12 @@ class Login:
         provider: what Bokeh's application takes as `auth_provider`.
         cookie_secret: signs the cookies.
         session_key: signs the pages' sessions, so that nobody makes up one.
+        page_cookies: what each page's application is given, so that its token holds no login.
     """
 
     def __init__(self, provider: Any, cookie_secret: str, days: float) -> None:
         self.provider, self.cookie_secret, self._days = provider, cookie_secret, days
+        self.page_cookies = PageCookies(cookie_secret, days)
         self.session_key = hashlib.sha256(b"vibeseater sessions" + cookie_secret.encode()).hexdigest().encode()
 
     def user(self, request: HTTPServerRequest) -> str | None:
@@ -61,13 +100,13 @@ class Login:
         """Whether a page's token was made for the user who sent the request."""
         try:
             cookies = get_token_payload(token).get("cookies") or {}
-            user = self._read(cookies["user"])
+            user = self._read(cookies[IN_PAGES["user"]], IN_PAGES["user"])
         except Exception:  # whatever Bokeh's reader raises: it is no token
             return False
         return user is not None and user == self.user(request)
 
-    def _read(self, value: Any) -> str | None:
-        read = decode_signed_value(self.cookie_secret, "user", value, max_age_days=self._days)
+    def _read(self, value: Any, name: str = "user") -> str | None:
+        read = decode_signed_value(self.cookie_secret, name, value, max_age_days=self._days)
         return None if read is None else read.decode("utf-8", "replace")
 
 

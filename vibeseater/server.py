@@ -33,7 +33,7 @@ from vibeseater.draining import UnderWay
 from vibeseater.errors import InputError, ServerError, SettingsError, VibeSeaterError
 from vibeseater.gate import Policy, guard
 from vibeseater.ingest import Ingest
-from vibeseater.login import login_of
+from vibeseater.login import KEPT_OUT, THEME_COOKIE, login_of
 from vibeseater.operations import monitor_of
 from vibeseater.operations.sessions import sessions_of
 from vibeseater.operations.siblings import Board, Siblings
@@ -219,6 +219,7 @@ class _Web:
         self._sign_ins = SignIns(seater.pool)
         login = login_of(seater.settings, self._sign_ins)
         options: dict[str, Any] = {}
+        applications = build_applications(pages)
         if login is not None:
             options = {
                 "auth_provider": login.provider,
@@ -226,8 +227,12 @@ class _Web:
                 "sign_sessions": True,
                 "secret_key": login.session_key,
             }
+            for application in applications.values():
+                application.add(login.page_cookies)
         self._tornado = BokehTornado(
-            build_applications(pages),
+            applications,
+            exclude_headers=KEPT_OUT,
+            include_cookies=[THEME_COOKIE],
             extra_websocket_origins=bound.origins(allow_origins),
             extra_patterns=[
                 # Without a prefix of its own it may stand below one that a proxy strips: only the browser knows that.

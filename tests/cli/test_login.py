@@ -8,11 +8,13 @@ import json
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
 from aiohttp import web
+from bokeh.util.token import get_session_id, get_token_payload
 
 from tests.cli.processes import Commands
 from tests.cli.test_serve import served
@@ -112,6 +114,51 @@ async def test_nobody_passes_who_is_not_signed_in(commands: Commands, passwords:
         await http.get(f"{url}/logout")
         async with http.get(f"{url}/streams", allow_redirects=False) as answer:
             assert answer.status == 302
+
+
+async def test_no_page_is_entered_by_its_session_s_name(commands: Commands, passwords: Path) -> None:
+    """Neither another's, with what was stolen of it, nor one whose name was made for oneself and left to somebody else,
+    who would open it with more rights. However it is told: in the address, a header, or a body."""
+    async with served(commands, "--basic-auth", str(passwords)) as (_, url), _browser() as http, _browser() as other:
+        await _sign_in(http, url, "ada", "engine")
+        await _sign_in(other, url, "bob", "builder")
+        token = _token(await (await http.get(f"{url}/streams")).text())
+        session = get_session_id(token)
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        for page in ("streams", "streams/", "streams/autoload.js"):
+            element = "bokeh-autoload-element=x"
+            asked: list[tuple[str, dict[str, Any]]] = [
+                (f"bokeh-session-id={session}", {}),
+                (f"bokeh%2Dsession-id={session}", {}),
+                (f"bokeh-token={token}", {}),
+                ("", {"headers": {"Bokeh-Session-Id": session}}),
+                ("", {"headers": form, "data": f"bokeh-session-id={session}"}),
+                ("", {"headers": form, "data": f"bokeh-token={token}"}),
+            ]
+            for query, options in asked:
+                async with other.get(f"{url}/{page}?{element}&{query}", **options) as answer:
+                    assert answer.status == 403, (page, query, options)
+                    assert '"token"' not in await answer.text()
+            async with other.get(f"{url}/{page}?{element}") as answer:
+                assert answer.status == 200
+
+
+async def test_a_page_s_text_holds_no_login(commands: Commands, passwords: Path) -> None:
+    """Who gets hold of a page's text, saved or sent, or of its token, is not signed in by what stands in it."""
+    async with served(commands, "--basic-auth", str(passwords)) as (_, url), _browser() as http:
+        cookie = (await _sign_in(http, url, "ada", "engine")).cookies["user"].value
+        headers = {"Authorization": "Bearer of-a-proxy"}
+        page = await (await http.get(f"{url}/streams", headers=headers)).text()
+        told = json.dumps(get_token_payload(_token(page)))
+        assert cookie.strip('"') not in told
+        assert "of-a-proxy" not in told
+        assert "page_user" in told
+        for value in json.loads(told)["cookies"].values():
+            for name in ("user", "page_user"):
+                async with aiohttp.ClientSession(headers={"Cookie": f"{name}={value}"}) as thief:
+                    async with thief.get(f"{url}/streams", allow_redirects=False) as answer:
+                        assert answer.status == 302
+                    assert await _refused(thief, url, "streams/ws", _token(page)) == 401
 
 
 async def test_who_mistypes_a_password_still_gets_the_page_that_was_asked_for(

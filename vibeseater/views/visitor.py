@@ -9,6 +9,7 @@ from panel.util import decode_token
 from tornado.web import decode_signed_value
 
 from vibeseater.access.rules import NOBODY, Access, Person, access_of
+from vibeseater.login import IN_PAGES
 from vibeseater.settings import load_settings
 
 __all__ = ["access_now", "visitor"]
@@ -34,10 +35,14 @@ def access_now() -> Access:
 
 def _signed(cookie: str) -> bytes | None:
     secret: Any = pn.config.cookie_secret
-    value = (pn.state.cookies or {}).get(cookie)
-    if secret is None or not value:
+    given = pn.state.cookies or {}
+    if secret is None:
         return None
-    return decode_signed_value(secret, cookie, value, max_age_days=pn.config.oauth_expiry)
+    # As `vibeseater serve` has it in a page's token; below another server of Panel's the cookie itself is there.
+    for name in (IN_PAGES[cookie], cookie):
+        if value := given.get(name):
+            return decode_signed_value(secret, name, value, max_age_days=pn.config.oauth_expiry)
+    return None
 
 
 def _mail(name: bytes, token: bytes | None) -> str | None:
