@@ -91,7 +91,8 @@ def test_who_took_a_place_knows_it_by_itself(turns: Round, both: bool) -> None:
     """A successor finds its predecessor's last word in Redis, and with it that of its sibling's predecessor. It must
     not tell of them as missing, when all other processes say that they were replaced."""
     last = [msgspec.structs.replace(process(pid), at=50.0) for pid in ((1, 2) if both else (1,))]
-    turns.own, sibling = process(3, at=60.0), process(4, at=61.0 if both else 10.0)
+    # It began after that word, but is said to have begun before.
+    turns.own, sibling = process(3, at=49.1), process(4, at=49.2 if both else 10.0)
     for _ in range(20):
         turns.now += 1
         spoken = msgspec.structs.replace(sibling, at=turns.now)
@@ -99,6 +100,13 @@ def test_who_took_a_place_knows_it_by_itself(turns: Round, both: bool) -> None:
     assert {one.last.name for one in turns.roster.gone} == ({"a:1", "a:2"} if both else {"a:1"})
     assert {one.successor for one in turns.roster.gone} == ({"a:3", "a:4"} if both else {"a:3"})
     assert turns.names == ["a:4"]
+
+
+def test_who_was_there_before_took_no_place(turns: Round) -> None:
+    turns.own = process(3, at=10.0)
+    turns.turn(process(1, at=50.0))
+    turns.turn(seconds=20)
+    assert [(one.last.name, one.successor) for one in turns.roster.gone] == [("a:1", "")]
 
 
 def test_who_says_farewell_has_not_vanished(turns: Round) -> None:

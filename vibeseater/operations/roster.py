@@ -16,6 +16,8 @@ __all__ = ["REMEMBERED", "Gone", "Roster"]
 REMEMBERED = 600.0
 """Seconds that a process that vanished is told of."""
 
+_ROUGHLY = 2.0  # seconds that the moment when a process began may be off: Linux tells it by a clock of whole seconds
+
 
 class Gone(msgspec.Struct, frozen=True, kw_only=True):
     """A process that vanished without a farewell.
@@ -108,7 +110,7 @@ class Roster:
                 and (one.words.host, one.words.kind) == (lost.words.host, lost.words.kind)
                 # A word may be read here for the first time long after it was said: in Redis it stays for seconds, and
                 # this process begins to listen when it has taken another's place. One host has one clock.
-                and (one.first > lost.last or one.words.started_at > lost.words.at)
+                and (one.first > lost.last or one.words.started_at > lost.words.at - _ROUGHLY)
             ]
             if came:
                 found = min(came, key=lambda one: (one.words.server != lost.words.server, one.first))
