@@ -17,6 +17,7 @@ from bokeh.models import (
     DatetimeTicker,
     HoverTool,
     InlineStyleSheet,
+    Line,
     LinearAxis,
     NoOverlap,
     NumeralTickFormatter,
@@ -33,9 +34,10 @@ from vibeseater.views.plot_columns import MOST, Columns, Layer, changes
 
 __all__ = ["PlotFigure"]
 
-# A notebook's browser tells back what a step's colour was changed to, as Bokeh keeps it there: {value: …}. In Python it
+# A notebook's browser tells back what a glyph's colour was changed to, as Bokeh keeps it: {value: …}. In Python it
 # is a bare colour, and Bokeh 3.9 refused it, with a traceback in the cell above the view.
-VAreaStep.lookup("fill_color").property.accepts(Object(Value), lambda told: told.value)
+for _glyph, _name in ((VAreaStep, "fill_color"), (Line, "line_color")):
+    _glyph.lookup(_name).property.accepts(Object(Value), lambda told: told.value)
 
 _INK = "#7c828c"  # legible on light and on dark; the page's theme may set its own
 _SPIKE = "#d92d43"
