@@ -203,10 +203,14 @@ async def test_a_stream_that_is_not_seen_is_in_no_list(
     seater: VibeSeater, access: Access, narrow: VibeSeater, world: Told
 ) -> None:
     """Streams, analytics, wall: only the other one; who sees both shares what was read with who does not."""
-    everything, _ = await streams_and_rates(seater)
+    for stream in (world.stream, world.open):
+        await seater.events.create_event(stream_id=stream, event_type="note", content={})
+    everything, every_rate = await streams_and_rates(seater)
     assert {one.title for one in everything} == {"Secret talks", "Open"}
-    told, _ = await streams_and_rates(narrow)
+    assert set(every_rate) == {world.stream.id, world.open.id}
+    told, rates = await streams_and_rates(narrow)
     assert {one.title for one in told} == {"Open"}
+    assert set(rates) == {world.open.id}
     view = StreamsView(narrow)
     await view.refresh()
     assert [one["title"] for one in view._list.streams] == ["Open"]

@@ -14,13 +14,15 @@ import msgspec
 import pytest
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
-from tornado.web import Application
+from tornado.web import Application, create_signed_value
 
 from tests.servers import eventually
 from vibeseater import VibeSeater, tickets
 from vibeseater.models import Stream
 from vibeseater.views import rows_socket, shared_rows
 from vibeseater.views.shared_rows import Frame, SharedRows
+
+_COOKIE_SECRET = "of this server"
 
 
 async def _create(seater: VibeSeater, stream: Stream, number: int, **fields: Any) -> None:
@@ -122,7 +124,8 @@ async def socket_url(seater: VibeSeater) -> AsyncIterator[str]:
     async def connect() -> VibeSeater:
         return seater
 
-    http = HTTPServer(Application([(r"/rows", rows_socket.RowsSocket, {"connect": connect})]))
+    routes: list[Any] = [(r"/rows", rows_socket.RowsSocket, {"connect": connect})]
+    http = HTTPServer(Application(routes, cookie_secret=_COOKIE_SECRET))
     http.add_sockets([listening])
     yield f"http://127.0.0.1:{listening.getsockname()[1]}/rows"
     http.stop()
@@ -161,6 +164,23 @@ async def test_without_a_ticket_nothing_is_told(seater: VibeSeater, socket_url: 
         message = await socket.receive(timeout=20)
         assert message.type is aiohttp.WSMsgType.CLOSE
         assert message.data == (4404 if kind == "of no stream" else 4401)
+
+
+@pytest.mark.parametrize("user", [None, "eve", "", "ad", "ada:ada", "forged"])
+async def test_a_ticket_is_its_person_s(seater: VibeSeater, socket_url: str, user: str | None) -> None:
+    """Whoever got hold of another's is told nothing, signed in or not; she herself is."""
+    stream = await seater.streams.create_stream("Ada's")
+    protocols = (rows_socket.PROTOCOL, rows_socket.ticket_for(stream.id, "ada:a"))
+    told: list[Any] = []
+    thief = ("another server's", "ada:a") if user == "forged" else (_COOKIE_SECRET, user)
+    for secret, name in (thief, (_COOKIE_SECRET, "ada:a")):
+        headers = {} if name is None else {"Cookie": f"user={create_signed_value(secret, 'user', name).decode()}"}
+        async with (
+            aiohttp.ClientSession(headers=headers) as http,
+            http.ws_connect(f"{socket_url}?after=0", protocols=protocols) as socket,
+        ):
+            told.append((await socket.receive(timeout=20)).data)
+    assert told == [4401, '{"op":"hello"}']
 
 
 async def test_pages_of_other_sites_are_refused(seater: VibeSeater, socket_url: str) -> None:

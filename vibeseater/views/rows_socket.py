@@ -14,6 +14,7 @@ from uuid import UUID
 from weakref import WeakSet
 
 from bokeh.server.util import check_allowlist
+from panel import config
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from vibeseater import telemetry, tickets
@@ -30,14 +31,20 @@ Connect = Callable[[], Awaitable[VibeSeater]]
 PROTOCOL = "vibeseater-rows"
 """The subprotocol. A ticket is offered as another: a browser can send no other header, and addresses are logged."""
 
+_SUBJECT = "rows"
+
 _served = False  # whether this process's server knows the address
 
 _MOST_WAITING = 100  # frames that a browser may be behind; then it is let go, and asks its session for what it lacks
 
 
-def ticket_for(stream_id: UUID) -> str:
-    """What lets a browser connect, for a minute."""
-    return tickets.issue(f"rows:{stream_id}")
+def ticket_for(stream_id: UUID, name: str | None = None) -> str:
+    """What lets a browser connect, for a minute.
+
+    Args:
+        name: who is signed in at the page, and has to be at the connection; None where that is nobody.
+    """
+    return tickets.issue(f"{_SUBJECT}:{stream_id}:{name or ''}")
 
 
 def rows_routes(connect: Connect) -> list[Any]:
@@ -72,14 +79,14 @@ class RowsSocket(WebSocketHandler):
 
     async def open(self, *_: str, **__: str) -> None:
         offered = self.request.headers.get("Sec-WebSocket-Protocol", "").split(",")
-        subjects = {tickets.read(one.strip()) for one in offered}
-        topic = next((subject for subject in subjects if subject and subject.startswith("rows:")), None)
+        subjects = [(tickets.read(one.strip()) or "").split(":", 2) for one in offered]
+        stream, name = next((one[1:] for one in subjects if one[0] == _SUBJECT), ("", ""))
         after = self.get_argument("after", "")
-        if topic is None or not after.isdecimal():
+        if not stream or name not in ("", self._user()) or not after.isdecimal():
             self.close(4401, "no valid ticket")
             return
         try:
-            self._shared = await shared_rows(await self._connect(), UUID(topic.removeprefix("rows:")))
+            self._shared = await shared_rows(await self._connect(), UUID(stream))
             frames = await self._shared.listen(self._on_frame, int(after))
         except VibeSeaterError:
             frames = None
@@ -87,10 +94,17 @@ class RowsSocket(WebSocketHandler):
             self.close(4404, "not at hand")
             return
         self.settings.setdefault(OPEN_ROWS, WeakSet()).add(self)  # the operations page tells who is slow
-        self.opened, self.what = time.time(), topic.removeprefix("rows:")
+        self.opened, self.what = time.time(), stream
         self._write('{"op":"hello"}')
         for frame in frames:
             self._on_frame(frame)
+
+    def _user(self) -> str | None:
+        """Who is signed in, as the cookie says that Panel's login signed."""
+        if not self.settings.get("cookie_secret"):
+            return None
+        read = self.get_signed_cookie("user", max_age_days=config.oauth_expiry)
+        return None if read is None else read.decode("utf-8", "replace")
 
     def on_close(self) -> None:
         if self._shared is not None:

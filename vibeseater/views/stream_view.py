@@ -11,7 +11,7 @@ from panel.viewable import Viewer
 
 from vibeseater.errors import InputError
 from vibeseater.feeds.base import Feed
-from vibeseater.guarded import sees, why_not
+from vibeseater.guarded import name_of, sees, why_not
 from vibeseater.models import Stream
 from vibeseater.seater import VibeSeater
 from vibeseater.views import layout, rows_socket
@@ -111,7 +111,8 @@ class StreamView(Viewer):
         self.table.on_now(self.session.back_to_live)
         if served and feed is None and rows_socket.is_served():
             self.table.share(
-                lambda: rows_socket.ticket_for(stream.id) if sees(seater, stream.id) else "", self._on_live
+                lambda: rows_socket.ticket_for(stream.id, name_of(seater)) if sees(seater, stream.id) else "",
+                self._on_live,
             )
         self.bookmarks = BookmarkPanel(
             seater, stream, self._presenter, self.session.spawn, pages=served and feed is None

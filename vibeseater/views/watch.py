@@ -122,4 +122,5 @@ async def streams_and_rates(seater: VibeSeater) -> tuple[list[Stream], dict[UUID
     if every not in _rates:
         _rates[every] = StreamRates(every)
     streams, rates = await _shared(every, "streams", _rates[every].read)
-    return seen_of(seater, streams), rates
+    seen = seen_of(seater, streams)
+    return seen, {one.id: rates[one.id] for one in seen if one.id in rates}
