@@ -18,15 +18,16 @@ from typing import Any
 from bokeh.application.handlers.handler import Handler
 from bokeh.document import Document
 from bokeh.util.token import get_token_payload
-from panel import config
+from panel import config, state
 from panel.auth import AUTH_PROVIDERS, BasicAuthProvider, OAuthLoginHandler, OAuthProvider
+from panel.util import decode_token
 from tornado.httputil import HTTPServerRequest
 from tornado.web import HTTPError, create_signed_value, decode_signed_value
 
 from vibeseater.errors import SettingsError
 from vibeseater.settings import Settings
 
-__all__ = ["IN_PAGES", "KEPT_OUT", "THEME_COOKIE", "Login", "PageCookies", "login_of"]
+__all__ = ["IN_PAGES", "KEPT_OUT", "THEME_COOKIE", "Login", "PageCookies", "login_of", "mail_of"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -46,8 +47,9 @@ THEME_COOKIE = "vibeseater_theme"
 KEPT_OUT = ["Authorization", "Cookie", "Proxy-Authorization"]
 """Headers that are not for a page's token, which stands in the page and can be read by whoever has its text."""
 
-IN_PAGES = {"user": "page_user", "id_token": "page_id_token"}
-"""What the login's cookies are called in a page's token: signed for it alone, they are no login."""
+IN_PAGES = {"user": "page_user", "mail": "page_mail"}
+"""What a page's token tells of who is signed in, and under which name: signed for it alone, it is no login. Of what a
+provider told, it has the e-mail address alone: its token may be good for other services, and the page's can be read."""
 
 
 class PageCookies(Handler):  # type: ignore[misc]
@@ -68,12 +70,31 @@ class PageCookies(Handler):  # type: ignore[misc]
     def process_request(self, request: HTTPServerRequest) -> dict[str, Any]:
         """What Bokeh puts into the token in place of its own."""
         kept = {THEME_COOKIE: request.cookies[THEME_COOKIE].value} if THEME_COOKIE in request.cookies else {}
-        for name, inside in IN_PAGES.items():
-            cookie = request.cookies.get(name)
-            read = cookie and decode_signed_value(self._secret, name, cookie.value, max_age_days=self._days)
-            if read:
-                kept[inside] = create_signed_value(self._secret, inside, read).decode()
+        user, token = (self._read(request, name) for name in ("user", "id_token"))
+        if user:
+            told = {"user": user, "mail": (mail_of(user, token) or "").encode()}
+            kept |= {IN_PAGES[it]: create_signed_value(self._secret, IN_PAGES[it], told[it]).decode() for it in told}
         return {"cookies": kept}
+
+    def _read(self, request: HTTPServerRequest, name: str) -> bytes | None:
+        cookie = request.cookies.get(name)
+        if cookie is None:
+            return None
+        return decode_signed_value(self._secret, name, cookie.value, max_age_days=self._days)
+
+
+def mail_of(name: bytes, token: bytes | None) -> str | None:
+    """The e-mail address that a provider's token tells of that name, unless it says that it may be somebody else's."""
+    try:
+        told = {} if token is None else decode_token(state._decrypt_cookie(token))
+    except Exception:  # whatever Panel's readers raise of what was encrypted with another key, or is no token
+        return None
+    if not isinstance(told, dict) or name.decode("utf-8", "replace") not in told.values():
+        return None  # the one cookie was put beside another's
+    mail = told.get("email")
+    if not isinstance(mail, str) or str(told.get("email_verified", True)).lower() != "true":
+        return None
+    return mail.strip() or None
 
 
 class Login:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from base64 import b64decode
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ import panel as pn
 import pytest
 from bokeh.document import Document
 from panel.io.state import set_curdoc
+from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 from tornado.web import create_signed_value
 
 from tests.servers import eventually
@@ -21,6 +23,7 @@ from vibeseater.access.rules import NOBODY, Access, Person
 from vibeseater.errors import AccessError, NotFoundError
 from vibeseater.filters import EventFilter
 from vibeseater.guarded import guarded
+from vibeseater.login import PageCookies
 from vibeseater.models import Event, Stream
 from vibeseater.operations import monitor_of
 from vibeseater.views.analysis.session import AnalysisSession
@@ -366,6 +369,27 @@ def test_an_address_counts_where_the_provider_stands_for_it(
     signed: Any, told: dict[str, Any], mail: str | None
 ) -> None:
     assert signed(user="ada", id_token=_token(**told)) == Person("ada", mail)
+
+
+@pytest.mark.parametrize(
+    ("owner", "secret", "mail"),
+    [("ada", SECRET, "ada@example.org"), ("eve", SECRET, None), ("ada", "another secret", None)],
+)
+def test_a_page_s_token_has_of_a_provider_s_the_address_alone(
+    signed: Any, owner: str, secret: str, mail: str | None
+) -> None:
+    """What the provider signed may be good elsewhere, and whoever has the page's text can read it. The address counts
+    where it is that of who is signed in."""
+    token = _token(login=owner, email="ada@example.org", sub="for other services")
+    sent = {
+        "user": create_signed_value(SECRET, "user", "ada"),
+        "id_token": create_signed_value(secret, "id_token", token),
+    }
+    headers = HTTPHeaders({"Cookie": "; ".join(f"{name}={value.decode()}" for name, value in sent.items())})
+    request = HTTPServerRequest(start_line=RequestStartLine("GET", "/streams", "HTTP/1.0"), headers=headers)
+    kept = PageCookies(SECRET, 1).process_request(request)["cookies"]
+    assert signed.asked(kept) == Person("ada", mail)
+    assert {b64decode(value.split("|")[4].partition(":")[2]).decode() for value in kept.values()} == {"ada", mail or ""}
 
 
 def test_a_token_that_can_t_be_read_is_none(signed: Any) -> None:
