@@ -17,7 +17,7 @@ from vibeseater import Stream, VibeSeater, VibeSeaterError
 from vibeseater.bench.viewers import Viewer
 
 SESSIONS = int(os.environ.get("VIBESEATER_TEST_SESSIONS", "4"))  # a hundred, where the machine is at rest
-RATE = 4.0
+RATE = min(4.0, 100 / SESSIONS)  # events/s; what comes while that many sessions open anew one page can show
 
 
 Serving = contextlib.AbstractAsyncContextManager[Running]
