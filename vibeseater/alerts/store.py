@@ -106,6 +106,12 @@ UPDATE alerts SET tries = tries + 1, last_error = $2, targets = $4,
 WHERE id = $1 RETURNING stream_id
 """
 
+_RECORDED = [
+    field
+    for field in AlertRule.__struct_fields__
+    if field not in ("id", "stream_id", "version", "created_at", "updated_at")
+]
+
 
 class Claim(NamedTuple):
     """What the holder of a rule goes on from. `now`: PostgreSQL's clock."""
@@ -180,8 +186,8 @@ class AlertStore:
                 rule.id,
                 rule.name,
                 streams=[rule.stream_id],
-                before=None if before is None else _recorded(before),
-                after=None if is_gone else _recorded(_rule(row)),
+                before=audit.picked(before, _RECORDED),
+                after=None if is_gone else audit.picked(_rule(row), _RECORDED),
             )
             numbers = [await self._changes.count(connection, board) for board in boards]
         for board, number in zip(boards, numbers, strict=True):
@@ -269,11 +275,6 @@ class AlertStore:
         """Names of sources by their ids as text."""
         rows = await self._pool.fetch("SELECT id, name FROM sources WHERE id = ANY($1::uuid[])", list(ids))
         return {str(row[0]): row[1] for row in rows}
-
-
-def _recorded(rule: AlertRule) -> dict[str, Any]:
-    left_out = ("id", "stream_id", "version", "created_at", "updated_at")
-    return {field: getattr(rule, field) for field in rule.__struct_fields__ if field not in left_out}
 
 
 def _evaluated(rule: AlertRule) -> list[Any]:

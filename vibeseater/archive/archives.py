@@ -113,7 +113,8 @@ class Archives:
             bytes=sum(one.bytes for one in written),
             upto=reached,
         )
-        audit.tell("stream", found.id, found.slug, streams=[found.id], after=_recorded(done))
+        told = audit.picked(done, ("url", "files", "events", "upto"))
+        audit.tell("stream", found.id, found.slug, streams=[found.id], after=told)
         return done
 
     @audit.audited("archive.purge", "stream")
@@ -248,7 +249,3 @@ class Archives:
             return int(done.rsplit(" ", 1)[-1])
 
         return await self._pool.transact(work)
-
-
-def _recorded(done: Archived) -> dict[str, Any]:
-    return {field: getattr(done, field) for field in ("url", "files", "events", "upto")}

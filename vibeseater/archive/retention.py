@@ -117,8 +117,8 @@ class Retention:
 
 
 async def _record(connection: Connection, stream_id: UUID, slug: str | None, before: Any, after: Any) -> None:
-    told = [None if one is None else {field: one[field] for field in _RECORDED} for one in (before, after)]
-    await audit.record(connection, "stream", stream_id, slug, streams=[stream_id], before=told[0], after=told[1])
+    old, new = (audit.picked(one, _RECORDED) for one in (before, after))
+    await audit.record(connection, "stream", stream_id, slug, streams=[stream_id], before=old, after=new)
 
 
 async def position_due(pool: Pool, cold: Cold, stream_id: UUID, older_than: Age | None, keep: int | None) -> int:

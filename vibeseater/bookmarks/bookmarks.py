@@ -255,15 +255,14 @@ class Bookmarks:
         self, stream_id: UUID, before: Bookmark | None, statement: str, *arguments: Any
     ) -> Bookmark | None:
         async def noted(connection: Connection, row: Any) -> None:
-            is_gone = statement is _DELETE
             await audit.record(
                 connection,
                 "bookmark",
                 row["id"],
                 row["note"][:80] or None,
                 streams=[stream_id],
-                before=None if before is None else {field: getattr(before, field) for field in _RECORDED},
-                after=None if is_gone else {field: row[field] for field in _RECORDED},
+                before=audit.picked(before, _RECORDED),
+                after=None if statement is _DELETE else audit.picked(row, _RECORDED),
             )
 
         row = await self._changes.write(Board(KIND, stream_id), statement, *arguments, noted=noted)

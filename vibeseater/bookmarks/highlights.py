@@ -147,8 +147,7 @@ class Highlights:
 
     async def _write(self, stream_id: UUID, statement: str, *arguments: Any) -> Highlight | None:
         async def noted(connection: Connection, row: Any) -> None:
-            told = {field: row[field] for field in _RECORDED}
-            change = {"before" if statement is _DELETE else "after": told}
+            change = {"before" if statement is _DELETE else "after": audit.picked(row, _RECORDED)}
             await audit.record(connection, "highlight", row["id"], row["name"], streams=[stream_id], **change)
 
         row = await self._changes.write(Board(KIND, stream_id), statement, *arguments, noted=noted)

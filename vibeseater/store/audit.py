@@ -20,6 +20,7 @@ from datetime import datetime
 from typing import Any, Literal, ParamSpec, TypeVar
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
 from vibeseater.access.actor import actor
@@ -35,6 +36,7 @@ __all__ = [
     "by_way",
     "changed_nothing",
     "lone",
+    "picked",
     "record",
     "refused",
     "tell",
@@ -168,6 +170,14 @@ async def record(
         ),
     )
     act.recorded = True
+
+
+def picked(thing: Any, fields: Iterable[str]) -> dict[str, Any]:
+    """Of a row of PostgreSQL's, or of an object, the fields that are to be recorded; none of what is not there."""
+    if thing is None:
+        return {}
+    is_row = isinstance(thing, asyncpg.Record)
+    return {field: thing[field] if is_row else getattr(thing, field) for field in fields}
 
 
 def tell(

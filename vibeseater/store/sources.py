@@ -197,10 +197,8 @@ async def _attach(connection: Any, stream_id: UUID, source_id: UUID) -> None:
 async def _record(connection: Any, before: asyncpg.Record | None, after: asyncpg.Record | None) -> None:
     row = after if after is not None else before
     assert row is not None
-    told = [
-        None if one is None else {field: one[field] for field in ("type", "name", "config")} for one in (before, after)
-    ]
-    await audit.record(connection, "source", row["id"], row["name"], before=told[0], after=told[1])
+    old, new = (audit.picked(one, ("type", "name", "config")) for one in (before, after))
+    await audit.record(connection, "source", row["id"], row["name"], before=old, after=new)
 
 
 async def _record_tie(connection: Any, source: Source, stream: Stream, **change: Any) -> None:

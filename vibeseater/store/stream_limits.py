@@ -166,8 +166,8 @@ class StreamLimitStore:
                 stream_id,
                 name,
                 streams=[stream_id],
-                before=None if before is None else dict(before),
-                after=None if limit is None else {field: getattr(limit, field) for field in _RECORDED},
+                before=audit.picked(before, _RECORDED),
+                after=audit.picked(limit, _RECORDED),
             )
 
         await self._pool.transact(work)

@@ -186,7 +186,7 @@ class StreamStore:
         async with self._pool.acquire() as connection, connection.transaction():
             before = await connection.fetchrow(f"SELECT {_COLUMNS} FROM streams WHERE id = $1", stream_id)
             if before is not None:  # recorded first: nobody has to wait for it
-                told = {field: before[field] for field in (*_RECORDED, "stream_seq")}
+                told = audit.picked(before, (*_RECORDED, "stream_seq"))
                 await audit.record(connection, "stream", stream_id, before["slug"], streams=[stream_id], before=told)
             # Writers check that a stream exists by their statement's snapshot: none may be under way just now.
             await connection.execute("LOCK TABLE streams IN SHARE ROW EXCLUSIVE MODE")
@@ -221,8 +221,8 @@ async def _record(connection: Connection, before: asyncpg.Record | None, after: 
         after["id"],
         after["slug"],
         streams=[after["id"]],
-        before=None if before is None else {field: before[field] for field in _RECORDED},
-        after={field: after[field] for field in _RECORDED},
+        before=audit.picked(before, _RECORDED),
+        after=audit.picked(after, _RECORDED),
     )
 
 
