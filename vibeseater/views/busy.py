@@ -12,6 +12,8 @@ import contextvars
 
 import panel as pn
 
+from vibeseater.views.presenting import page_document
+
 __all__ = ["look_after_busy_state"]
 
 
@@ -22,8 +24,8 @@ def look_after_busy_state() -> None:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        document = pn.state.curdoc
-        if document is not None and document.session_context is not None:
+        document = page_document()
+        if document is not None:
             document.add_next_tick_callback(_in_loop)  # a coroutine: Bokeh runs it in the loop's thread
     else:
         # In a context of its own: what runs as long as the process must not remember the page that began it.

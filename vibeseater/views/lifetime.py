@@ -10,10 +10,10 @@ from typing import Protocol, TypeVar
 import panel as pn
 
 from vibeseater.views.busy import look_after_busy_state
-from vibeseater.views.presenting import Presenter
+from vibeseater.views.presenting import Presenter, page_document
 from vibeseater.views.tasks import detached
 
-__all__ = ["close_soon", "live_with_page", "start_where_a_loop_runs"]
+__all__ = ["close_soon", "live", "live_with_page", "start_where_a_loop_runs"]
 
 
 class _Living(Protocol):
@@ -25,6 +25,15 @@ class _Living(Protocol):
 _View = TypeVar("_View", bound=_Living)
 
 _closing: set[asyncio.Task[None]] = set()  # the loop itself holds tasks weakly
+
+
+def live(view: _View, end: Callable[[_View], None]) -> None:
+    """Let a view that is being shown live: with the page, or from now on in a notebook. For `end` see
+    `live_with_page`."""
+    if page_document() is not None:
+        live_with_page(view, end)
+    else:
+        start_where_a_loop_runs(view)
 
 
 def live_with_page(view: _View, end: Callable[[_View], None]) -> None:

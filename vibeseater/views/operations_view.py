@@ -19,7 +19,7 @@ from vibeseater.views.history_charts import HistoryCharts
 from vibeseater.views.lifetime import live_with_page
 from vibeseater.views.operations_state import CHARTS, OperationsState
 from vibeseater.views.operations_tables import TABLES
-from vibeseater.views.presenting import Presenter, ensure_extension
+from vibeseater.views.presenting import Presenter, ensure_extension, page_document
 from vibeseater.views.problem_list import ProblemList
 from vibeseater.views.tasks import detached
 
@@ -51,15 +51,15 @@ class OperationsView(Viewer):
             AccessError: it is a page's, of somebody who may not see how the servers fare.
         """
         super().__init__(**params)
-        document = pn.state.curdoc
-        self._served = document is not None and document.session_context is not None
+        document = page_document()
+        self._served = document is not None
         if not self._served:
             ensure_extension()
         require(seater, "operations.overview")
         self._logged = allows(seater, "operations.log")
         self.seater = seater = whole(seater)  # what is told of is all of it, which was just asked for
         self.state = OperationsState()
-        self._present = Presenter(document if self._served else None)
+        self._present = Presenter(document)
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None

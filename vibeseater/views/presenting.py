@@ -14,7 +14,7 @@ from panel.io.state import set_curdoc
 from pyviz_comms import Comm
 from tornado.websocket import WebSocketClosedError
 
-__all__ = ["Presenter", "ensure_extension"]
+__all__ = ["Presenter", "ensure_extension", "page_document"]
 
 _LONGEST_WAIT = 20.0  # seconds for a browser; a notebook that is run without one goes on all the same
 
@@ -26,6 +26,12 @@ def _not_a_browser_that_left(record: logging.LogRecord) -> bool:
 # A browser that goes in the very moment of a message is no error, but Panel leaves such a write's outcome unread, and
 # asyncio then logs a traceback of it. Bokeh logs that the browser has gone; that is enough.
 logging.getLogger("asyncio").addFilter(_not_a_browser_that_left)
+
+
+def page_document() -> Any | None:
+    """Bokeh's document of the page that is being made, or whose event is handled; None in a notebook."""
+    document = pn.state.curdoc
+    return None if document is None or document.session_context is None else document
 
 
 class Presenter:

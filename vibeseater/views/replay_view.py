@@ -22,7 +22,8 @@ from vibeseater.models import Stream
 from vibeseater.seater import VibeSeater
 from vibeseater.store.counting import Bucket, step_for
 from vibeseater.views import layout
-from vibeseater.views.lifetime import live_with_page, start_where_a_loop_runs
+from vibeseater.views.lifetime import live
+from vibeseater.views.presenting import page_document
 from vibeseater.views.replay_bar import ReplayBar
 from vibeseater.views.replay_state import ReplayState
 from vibeseater.views.stream_view import StreamView
@@ -83,8 +84,6 @@ class ReplayView(Viewer):
             raise InputError(
                 "streams", f"{len(several)} of them", "not a Stream, nor several of them", f"Give 1 to {MOST_STREAMS}"
             )
-        document = pn.state.curdoc
-        served = document is not None and document.session_context is not None
         self._seater, self._streams = seater, several
         self._at = None if at is None else check_time("at", at)
         self._plays = playing
@@ -104,6 +103,7 @@ class ReplayView(Viewer):
             view.state.plot.choose(span_for(speed))
             view.bookmarks.on_show = self._show_bookmark
         session = self.views[0].session
+        served = page_document() is not None
         self.bar = ReplayBar(self.state, session.change, session.spawn, whole_page=served, owner=self)
         self._bookmarks: dict[Any, list[Bookmark]] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -131,18 +131,11 @@ class ReplayView(Viewer):
         self.state.follow()
 
     def __panel__(self) -> Any:
-        self._begin()
+        live(self, ReplayView._end)
         shown: Any = self.views[0]
         if len(self.views) > 1:
             shown = pn.Column(*self.views, stylesheets=[_SEVERAL], sizing_mode="stretch_width", margin=0)
         return layout.sheet(self.bar, shown, css_classes=["vs-replay-view"])
-
-    def _begin(self) -> None:
-        document = pn.state.curdoc
-        if document is not None and document.session_context is not None:
-            live_with_page(self, ReplayView._end)
-        else:
-            start_where_a_loop_runs(self)
 
     def _end(self) -> None:
         for task in self._tasks:

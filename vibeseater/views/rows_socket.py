@@ -19,11 +19,12 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from vibeseater import telemetry, tickets
 from vibeseater.errors import VibeSeaterError
+from vibeseater.guarded import name_of, sees
 from vibeseater.operations.sessions import OPEN_ROWS
 from vibeseater.seater import VibeSeater
 from vibeseater.views.shared_rows import Frame, SharedRows, shared_rows
 
-__all__ = ["PROTOCOL", "RowsSocket", "is_served", "rows_routes", "ticket_for"]
+__all__ = ["PROTOCOL", "RowsSocket", "is_served", "rows_routes", "ticket_for", "tickets_of"]
 
 Connect = Callable[[], Awaitable[VibeSeater]]
 """Gives the process's connection."""
@@ -45,6 +46,11 @@ def ticket_for(stream_id: UUID, name: str | None = None) -> str:
         name: who is signed in at the page, and has to be at the connection; None where that is nobody.
     """
     return tickets.issue(f"{_SUBJECT}:{stream_id}:{name or ''}")
+
+
+def tickets_of(seater: VibeSeater, stream_id: UUID) -> Callable[[], str]:
+    """Issues tickets to a page's table, as long as the page's person sees the stream; an empty text is none."""
+    return lambda: ticket_for(stream_id, name_of(seater)) if sees(seater, stream_id) else ""
 
 
 def rows_routes(connect: Connect) -> list[Any]:

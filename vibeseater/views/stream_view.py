@@ -11,7 +11,7 @@ from panel.viewable import Viewer
 
 from vibeseater.errors import InputError
 from vibeseater.feeds.base import Feed
-from vibeseater.guarded import name_of, sees, why_not
+from vibeseater.guarded import why_not
 from vibeseater.models import Stream
 from vibeseater.seater import VibeSeater
 from vibeseater.views import layout, rows_socket
@@ -23,11 +23,11 @@ from vibeseater.views.filter_bar import FilterBar
 from vibeseater.views.heading import Heading
 from vibeseater.views.history import History
 from vibeseater.views.lifeline import Lifeline
-from vibeseater.views.lifetime import close_soon, live_with_page, start_where_a_loop_runs
+from vibeseater.views.lifetime import close_soon, live
 from vibeseater.views.live_badge import LiveBadge
 from vibeseater.views.media_player import MediaPlayer
 from vibeseater.views.notice import Notice
-from vibeseater.views.presenting import Presenter, ensure_extension
+from vibeseater.views.presenting import Presenter, ensure_extension, page_document
 from vibeseater.views.rate_plot import RatePlot
 from vibeseater.views.session import StreamSession
 from vibeseater.views.source_filter import SourceFilter
@@ -72,13 +72,13 @@ class StreamView(Viewer):
         if not isinstance(stream, Stream):
             raise InputError("stream", stream, "not a Stream", "Give what `await seater.streams.get_stream(…)` returns")
         super().__init__(**params)
-        document = pn.state.curdoc
-        served = document is not None and document.session_context is not None
+        document = page_document()
+        served = document is not None
         if not served:
             ensure_extension()
         self.state = StreamState(stream)
         self.state.plot.param.update(span=span_of(self.span), by=self.by)
-        self._presenter = Presenter(document if served else None)
+        self._presenter = Presenter(document)
         self.session = StreamSession(seater, stream, self.state, self._presenter, feed)
         self.lifeline = Lifeline(self.state, self.session.change, whole_page=served, place=str(stream.id))
         self.badge = LiveBadge(self.state)
@@ -110,10 +110,7 @@ class StreamView(Viewer):
         self.table.on_ready(self._presenter.browser_is_ready)
         self.table.on_now(self.session.back_to_live)
         if served and feed is None and rows_socket.is_served():
-            self.table.share(
-                lambda: rows_socket.ticket_for(stream.id, name_of(seater)) if sees(seater, stream.id) else "",
-                self._on_live,
-            )
+            self.table.share(rows_socket.tickets_of(seater, stream.id), self._on_live)
         self.bookmarks = BookmarkPanel(
             seater, stream, self._presenter, self.session.spawn, pages=served and feed is None
         )
@@ -174,7 +171,7 @@ class StreamView(Viewer):
 
     def __panel__(self) -> Any:
         self._presenter.await_browser()
-        self._begin()
+        live(self, lambda view: close_soon(view, view._presenter))
         return self.compose()
 
     def compose(self) -> Any:
@@ -202,10 +199,3 @@ class StreamView(Viewer):
         """What can be opened and pressed; in the past there is nothing to start, stop or be warned of."""
         present = [self.alerts, self.manager, self.controls] if self.session.replaying is None else []
         return [self.bookmarks, *present]
-
-    def _begin(self) -> None:
-        document = pn.state.curdoc
-        if document is not None and document.session_context is not None:
-            live_with_page(self, lambda view: close_soon(view, view._presenter))
-        else:
-            start_where_a_loop_runs(self)

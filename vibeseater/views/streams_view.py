@@ -10,7 +10,6 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import panel as pn
 import param
 from panel.custom import JSComponent
 from panel.viewable import Viewer
@@ -21,7 +20,7 @@ from vibeseater.html import printable
 from vibeseater.seater import VibeSeater
 from vibeseater.views import component, timetext
 from vibeseater.views.lifetime import live_with_page
-from vibeseater.views.presenting import Presenter, ensure_extension
+from vibeseater.views.presenting import Presenter, ensure_extension, page_document
 from vibeseater.views.tasks import detached
 from vibeseater.views.watch import streams_and_rates
 
@@ -59,12 +58,12 @@ class StreamsView(Viewer):
 
     def __init__(self, seater: VibeSeater, **params: Any) -> None:
         super().__init__(**params)
-        document = pn.state.curdoc
-        self._served = document is not None and document.session_context is not None
+        document = page_document()
+        self._served = document is not None
         if not self._served:
             ensure_extension()
         self.seater = seater
-        self._present = Presenter(document if self._served else None)
+        self._present = Presenter(document)
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None

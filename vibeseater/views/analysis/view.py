@@ -26,7 +26,7 @@ from vibeseater.views.analysis.terms_card import TermsCard
 from vibeseater.views.analysis.week_card import WeekCard
 from vibeseater.views.lifetime import close_soon, live_with_page, start_where_a_loop_runs
 from vibeseater.views.message import Message
-from vibeseater.views.presenting import Presenter, ensure_extension
+from vibeseater.views.presenting import Presenter, ensure_extension, page_document
 from vibeseater.views.statistics import FiguresComponent
 from vibeseater.views.timetext import count
 
@@ -71,14 +71,14 @@ class AnalyticsView(Viewer):
         if stream is not None and not isinstance(stream, Stream):
             raise InputError("stream", stream, "not a Stream", "Give what `await seater.streams.get_stream(…)` returns")
         super().__init__(**params)
-        document = pn.state.curdoc
-        self._served = document is not None and document.session_context is not None
+        document = page_document()
+        self._served = document is not None
         if not self._served:
             ensure_extension()
         self.state = state or AnalysisState()
         if stream is not None:
             self.state.stream = str(stream.id)
-        self._presenter = Presenter(document if self._served else None)
+        self._presenter = Presenter(document)
         self.session = AnalysisSession(seater, self.state, self._presenter, most)
         change = self.session.change
         self.bar = AnalysisBar(self.state, change, self.session.again, fixed=not self._served and stream is not None)

@@ -10,7 +10,6 @@ import param
 from panel.custom import JSComponent
 from panel.viewable import Viewer
 
-from vibeseater.guarded import name_of, sees
 from vibeseater.views import component, rows_socket, timetext
 from vibeseater.views.choice import Apply, at_once
 from vibeseater.views.event_table import EventTable
@@ -106,11 +105,7 @@ class WallTile(Viewer):
         )
         self.table.on_now(back or session.back_to_live)
         if link and rows_socket.is_served():
-            seater = session.seater
-            self.table.share(
-                lambda: rows_socket.ticket_for(stream.id, name_of(seater)) if sees(seater, stream.id) else "",
-                self._on_live,
-            )
+            self.table.share(rows_socket.tickets_of(session.seater, stream.id), self._on_live)
         state.param.watch(self._on_figures, ["total", "rate", "last_event_text"])
         self._on_figures()
         self._column: Any = None

@@ -14,7 +14,7 @@ from vibeseater.views import layout
 from vibeseater.views.lifeline import Lifeline
 from vibeseater.views.lifetime import close_soon, live_with_page, start_where_a_loop_runs
 from vibeseater.views.message import Message
-from vibeseater.views.presenting import Presenter, ensure_extension
+from vibeseater.views.presenting import Presenter, ensure_extension, page_document
 from vibeseater.views.state import StreamState
 from vibeseater.views.wall.bar import WallBar
 from vibeseater.views.wall.session import WallSession
@@ -50,12 +50,12 @@ class WallView(Viewer):
         self, seater: VibeSeater, streams: Sequence[Stream] = (), state: WallState | None = None, **params: Any
     ) -> None:
         super().__init__(**params)
-        document = pn.state.curdoc
-        self._served = document is not None and document.session_context is not None
+        document = page_document()
+        self._served = document is not None
         if not self._served:
             ensure_extension()
         self.state = state or WallState()
-        self._presenter = Presenter(document if self._served else None)
+        self._presenter = Presenter(document)
         self.session = WallSession(seater, self.state, self._presenter)
         session = self.session
         self.bar = WallBar(
