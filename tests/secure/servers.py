@@ -37,9 +37,28 @@ class Authority:
 
 
 class _Secure:
-    """What both have: files that the server's account may read."""
+    """A server on a port, which speaks with nobody but over TLS and asks for the password of `vibeseater`.
 
+    Args:
+        programs: its program, or the folder of its programs.
+        pair: its certificate and key.
+        clients: the authority of clients' certificates, where they have to bring one.
+    """
+
+    PASSWORD = "s3cret"
+    _SCHEME: str
+    _DATABASE: str
     folder: Path
+    port: int
+
+    def __init__(self, programs: Path, pair: tuple[Path, Path], clients: Path | None = None) -> None:
+        super().__init__(port=free_port())
+        self._programs, self._pair, self._clients = programs, pair, clients
+
+    def at(self, host: str = "localhost", **query: object) -> str:
+        """Its URL under a name, with further parameters."""
+        asked = "&".join(f"{name}={value}" for name, value in query.items())
+        return f"{self._SCHEME}://vibeseater:{self.PASSWORD}@{host}:{self.port}/{self._DATABASE}?{asked}"
 
     def _lend(self, **files: Path) -> dict[str, str]:
         """Copies of files in the server's own folder, closed to all but its account."""
@@ -58,23 +77,9 @@ class _Secure:
 
 
 class SecurePostgres(_Secure, ThrowawayPostgres):
-    """A PostgreSQL on a port, which speaks with nobody but over TLS and asks for the password of `vibeseater`.
+    """A PostgreSQL; the arguments as above."""
 
-    Args:
-        pair: its certificate and key.
-        clients: the authority of clients' certificates, where they have to bring one.
-    """
-
-    PASSWORD = "s3cret"
-
-    def __init__(self, programs: Path, pair: tuple[Path, Path], clients: Path | None = None) -> None:
-        super().__init__(port=free_port())
-        self._programs, self._pair, self._clients = programs, pair, clients
-
-    def at(self, host: str = "localhost", **query: object) -> str:
-        """Its URL under a name, with further parameters."""
-        asked = "&".join(f"{name}={value}" for name, value in query.items())
-        return f"postgresql://vibeseater:{self.PASSWORD}@{host}:{self.port}/vibeseater?{asked}"
+    _SCHEME, _DATABASE = "postgresql", "vibeseater"
 
     def _task(self) -> dict[str, Any]:
         account = server_account()
@@ -120,18 +125,9 @@ class SecurePostgres(_Secure, ThrowawayPostgres):
 
 
 class SecureRedis(_Secure, ThrowawayRedis):
-    """A Redis on a port, which speaks with nobody but over TLS and asks for a password; the arguments as above."""
+    """A Redis; the arguments as above."""
 
-    PASSWORD = "s3cret"
-
-    def __init__(self, program: Path, pair: tuple[Path, Path], clients: Path | None = None) -> None:
-        super().__init__(port=free_port())
-        self._program, self._pair, self._clients = program, pair, clients
-
-    def at(self, host: str = "localhost", **query: object) -> str:
-        """Its URL under a name, with further parameters."""
-        asked = "&".join(f"{name}={value}" for name, value in query.items())
-        return f"rediss://vibeseater:{self.PASSWORD}@{host}:{self.port}/0?{asked}"
+    _SCHEME, _DATABASE = "rediss", "0"
 
     def _task(self) -> dict[str, Any]:
         return {**super()._task(), "stale": []}
@@ -139,7 +135,7 @@ class SecureRedis(_Secure, ThrowawayRedis):
     def _arguments(self, argv: list[str]) -> list[str]:
         lent = self._lend(certificate=self._pair[0], key=self._pair[1], clients=self._clients or self._pair[0])
         return [
-            *(str(self._program), *argv[1:], "--tls-port", str(self.port), "--bind", "127.0.0.1"),
+            *(str(self._programs), *argv[1:], "--tls-port", str(self.port), "--bind", "127.0.0.1"),
             *("--tls-cert-file", lent["certificate"], "--tls-key-file", lent["key"]),
             *("--tls-ca-cert-file", lent["clients"], "--tls-auth-clients", "yes" if self._clients else "no"),
             # The default user answers those who wait until it has started, and may do nothing else.
