@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
 import vibeseater
+from tests.cli.processes import Commands
+from tests.cli.processes import served as by_command
 
 pytestmark = pytest.mark.browser
 
@@ -93,6 +96,21 @@ async def serving(
         await process.wait()
         await reading
     assert "Traceback" not in served, served
+
+
+@contextlib.asynccontextmanager
+async def serving_by_command(database_url: str, redis_url: str, home: Path, *options: str) -> AsyncIterator[str]:
+    """The pages under `vibeseater serve` with its options, as a process; gives its address."""
+    async with by_command(Commands.on(database_url, redis_url, home), *options) as (server, address):
+        yield address
+        await server.done(send=signal.SIGTERM)
+
+
+@pytest.fixture(scope="module")
+async def address(module_database_url: str, module_redis_url: str, home: Path) -> AsyncIterator[str]:
+    """The address of the pages under `vibeseater serve`; the server is the module's."""
+    async with serving_by_command(module_database_url, module_redis_url, home) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
-import os
-import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.browser.conftest import ROOT
+from tests.browser.conftest import serving_by_command
 from vibeseater import VibeSeater
 
 RULES = """
@@ -29,30 +26,16 @@ seen_by = []
 
 @pytest.fixture(scope="module")
 async def address(
-    module_database_url: str, module_redis_url: str, tmp_path_factory: pytest.TempPathFactory
+    module_database_url: str, module_redis_url: str, home: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[str]:
     """The pages under `vibeseater serve` with a login and rules."""
     folder = tmp_path_factory.mktemp("access")
     passwords, rules = folder / "passwords.json", folder / "access.toml"
     passwords.write_text(json.dumps(dict.fromkeys(("ada", "vi", "stranger"), "pass")))
     rules.write_text(RULES)
-    environment = {
-        **os.environ,
-        "VIBESEATER_DATABASE_URL": module_database_url,
-        "VIBESEATER_REDIS_URL": module_redis_url,
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "vibeseater", "serve", "--port", "0", "--no-browser",
-        "--basic-auth", str(passwords), "--access", str(rules),
-        cwd=ROOT, env=environment, stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    assert process.stdout is not None
-    async with asyncio.timeout(60):
-        line = (await process.stdout.readline()).decode()
-    yield next(word for word in line.split() if word.startswith("http://"))
-    with contextlib.suppress(ProcessLookupError):
-        process.terminate()
-    await process.wait()
+    options = ("--basic-auth", str(passwords), "--access", str(rules))
+    async with serving_by_command(module_database_url, module_redis_url, home, *options) as url:
+        yield url
 
 
 @pytest.fixture

@@ -2,38 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import os
-import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.browser.conftest import ROOT
 from vibeseater import VibeSeater
-
-
-@pytest.fixture(scope="module")
-async def address(module_database_url: str, module_redis_url: str) -> AsyncIterator[str]:
-    """The pages under `vibeseater serve`."""
-    environment = {
-        **os.environ,
-        "VIBESEATER_DATABASE_URL": module_database_url,
-        "VIBESEATER_REDIS_URL": module_redis_url,
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "vibeseater", "serve", "--port", "0", "--no-browser",
-        cwd=ROOT, env=environment, stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    assert process.stdout is not None
-    async with asyncio.timeout(60):
-        line = (await process.stdout.readline()).decode()
-    yield next(word for word in line.split() if word.startswith("http://"))
-    with contextlib.suppress(ProcessLookupError):
-        process.terminate()
-    await process.wait()
 
 
 @pytest.mark.slow

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import re
-import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from tests.browser.conftest import ROOT
+from tests.browser.conftest import serving_by_command
 from tests.browser.reading import fill, positions, scroll_to, top_row
 from tests.servers import eventually
 from vibeseater import VibeSeater
@@ -138,37 +137,14 @@ async def test_a_network_that_was_gone_for_a_while(served: str, beside: VibeSeat
     view.errors.clear()  # the browser's own, about the network that was gone
 
 
-@contextlib.asynccontextmanager
-async def _server(beside: VibeSeater, port: int) -> AsyncIterator[str]:
-    settings = beside.settings
-    urls = {
-        "VIBESEATER_DATABASE_URL": str(settings.database_url),
-        "VIBESEATER_REDIS_URL": str(settings.redis_url),
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "vibeseater", "serve", "--no-browser", "--port", str(port),
-        cwd=ROOT, env={**os.environ, **urls}, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    assert process.stdout is not None
-    reading: asyncio.Task[bytes] | None = None
-    try:
-        while not (match := re.search(r"http://\S+", (line := await process.stdout.readline()).decode())):
-            assert line, "the server ended"
-        reading = asyncio.create_task(process.stdout.read())
-        yield match.group(0)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        await process.wait()
-        if reading is not None:
-            await reading
-
-
 @pytest.mark.slow
-async def test_a_server_that_began_anew_is_found_and_the_place_is_kept(beside: VibeSeater, open_page: Open) -> None:
+async def test_a_server_that_began_anew_is_found_and_the_place_is_kept(
+    beside: VibeSeater, open_page: Open, module_database_url: str, module_redis_url: str, home: Path
+) -> None:
+    serving = partial(serving_by_command, module_database_url, module_redis_url, home, "--port")
     stream = await beside.streams.create_stream("Restarted")
     await fill(beside, stream, 600)
-    async with _server(beside, 0) as address:
+    async with serving("0") as address:
         view = await _opened(open_page, f"{address}/stream?id={stream.id}", 600)
         await scroll_to(view, "2400")
         await view.page.locator(".following[data-state=reading]").wait_for()
@@ -176,7 +152,7 @@ async def test_a_server_that_began_anew_is_found_and_the_place_is_kept(beside: V
     await view.page.locator(".vs-lifeline .line", has_text="The server is away").wait_for()
     await view.page.locator(".badge[data-state=STALE]").wait_for()
     await fill(beside, stream, 31, first=601, broadcast=True)
-    async with _server(beside, int(address.rsplit(":", 1)[1])):
+    async with serving(address.rpartition(":")[2]):
         line = view.page.locator(".vs-lifeline .line", has_text="31 events came while the connection was lost")
         await line.wait_for(timeout=60_000)
         await eventually(lambda: _is(top_row(view), place))

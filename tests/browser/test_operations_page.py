@@ -13,7 +13,7 @@ import pytest
 from playwright.async_api import Browser
 
 from tests.browser.conftest import serving
-from tests.cli.processes import Commands
+from tests.cli.processes import Commands, served
 from tests.servers import ThrowawayRedis, eventually
 
 
@@ -46,11 +46,7 @@ async def test_a_page_whose_process_is_killed_comes_back_and_tells_of_it(
     browser: Browser, database_url: str, redis_url: str, home: Path
 ) -> None:
     """It had begun anew in another process, as a page that never filled."""
-    commands = Commands(
-        {"VIBESEATER_DATABASE_URL": database_url, "VIBESEATER_REDIS_URL": redis_url, "VIBESEATER_HOME": str(home)}
-    )
-    async with commands.start("serve", "--no-browser", "--port", "0", "--num-procs", "2") as server:
-        url = (await server.line()).split()[2]
+    async with served(Commands.on(database_url, redis_url, home), "--num-procs", "2") as (server, url):
         page = await browser.new_page()
         page.set_default_timeout(90_000)
         await page.goto(f"{url}/operations", wait_until="commit")

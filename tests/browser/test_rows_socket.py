@@ -3,39 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from playwright.async_api import WebSocket
 
-from tests.browser.conftest import ROOT
 from tests.servers import eventually
 from vibeseater import VibeSeater
 from vibeseater.models import Stream
-
-
-@pytest.fixture(scope="module")
-async def address(module_database_url: str, module_redis_url: str) -> AsyncIterator[str]:
-    """The pages under `vibeseater serve`."""
-    environment = {
-        **os.environ,
-        "VIBESEATER_DATABASE_URL": module_database_url,
-        "VIBESEATER_REDIS_URL": module_redis_url,
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "vibeseater", "serve", "--port", "0", "--no-browser",
-        cwd=ROOT, env=environment, stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    assert process.stdout is not None
-    line = (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
-    yield next(word for word in line.split() if word.startswith("http://"))
-    with contextlib.suppress(ProcessLookupError):
-        process.terminate()
-    await process.wait()
 
 
 async def _create(seater: VibeSeater, stream: Stream, number: int) -> None:

@@ -12,6 +12,4 @@ from tests.cli.processes import Commands
 @pytest.fixture
 def commands(database_url: str, redis_url: str, home: Path) -> Commands:
     """`vibeseater` connected to the test's own servers."""
-    return Commands(
-        {"VIBESEATER_DATABASE_URL": database_url, "VIBESEATER_REDIS_URL": redis_url, "VIBESEATER_HOME": str(home)}
-    )
+    return Commands.on(database_url, redis_url, home)

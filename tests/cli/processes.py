@@ -78,6 +78,12 @@ class Commands:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("VIBESEATER_")}
         self.environment = {**kept, **environment}
 
+    @classmethod
+    def on(cls, database_url: str, redis_url: str, home: Path | str, **more: str) -> Commands:
+        """`vibeseater` connected to these servers; `more` are further variables."""
+        urls = {"VIBESEATER_DATABASE_URL": database_url, "VIBESEATER_REDIS_URL": redis_url}
+        return cls({**urls, "VIBESEATER_HOME": str(home), **more})
+
     async def run(self, *arguments: str, stdin: bytes | None = None) -> Done:
         """Run a command to its end."""
         async with self.start(*arguments, stdin=stdin is not None) as running:
@@ -110,3 +116,12 @@ class Commands:
                         with contextlib.suppress(psutil.NoSuchProcess):
                             one.kill()
             await process.communicate()
+
+
+@contextlib.asynccontextmanager
+async def served(commands: Commands, *arguments: str) -> AsyncIterator[tuple[Running, str]]:
+    """A server at work and its URL."""
+    async with commands.start("serve", "--no-browser", "--port", "0", *arguments) as server:
+        line = await server.line()
+        assert line.startswith("VibeSeater serves http://localhost:")
+        yield server, line.split()[2]

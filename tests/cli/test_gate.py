@@ -11,8 +11,7 @@ import pytest
 from bokeh.server.tornado import BokehTornado
 from tornado.web import RequestHandler
 
-from tests.cli.processes import Commands
-from tests.cli.test_serve import served
+from tests.cli.processes import Commands, served
 from vibeseater import VibeSeater
 from vibeseater.ingest import Ingest
 from vibeseater.probes import probe_routes

@@ -9,9 +9,8 @@ from typing import Any
 
 import aiohttp
 
-from tests.cli.processes import Commands
+from tests.cli.processes import Commands, served
 from tests.cli.test_login import _browser, _sign_in, _token
-from tests.cli.test_serve import served
 from tests.servers import eventually
 from vibeseater import VibeSeater
 

@@ -97,13 +97,7 @@ async def test_it_outlives_a_restart_of_postgresql(
     throwaway_postgres: ThrowawayPostgres, redis_url: str, home: Path
 ) -> None:
     """A worker that nobody watches must not end because PostgreSQL did."""
-    commands = Commands(
-        {
-            "VIBESEATER_DATABASE_URL": throwaway_postgres.url,
-            "VIBESEATER_REDIS_URL": redis_url,
-            "VIBESEATER_HOME": str(home),
-        }
-    )
+    commands = Commands.on(throwaway_postgres.url, redis_url, home)
     config = '{"mean": 20}'
     async with commands.start("ingest", "made", "--type", "synthetic", "--config", config, "--create") as ingest:
         while " 0 events" in await ingest.line():

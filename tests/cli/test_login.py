@@ -16,8 +16,7 @@ import pytest
 from aiohttp import web
 from bokeh.util.token import get_session_id, get_token_payload
 
-from tests.cli.processes import Commands
-from tests.cli.test_serve import served
+from tests.cli.processes import Commands, served
 from tests.servers import eventually
 from vibeseater import VibeSeater
 from vibeseater.errors import SettingsError

@@ -8,8 +8,7 @@ import aiohttp
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.cli.processes import Commands
-from tests.cli.test_serve import served
+from tests.cli.processes import Commands, served
 from tests.servers import eventually
 from vibeseater import VibeSeater
 

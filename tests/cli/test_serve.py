@@ -8,7 +8,6 @@ import signal
 import socket
 import time
 import uuid
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +15,9 @@ import aiohttp
 import psutil
 import pytest
 
-from tests.cli.processes import Commands, Running
+from tests.cli.processes import Commands, served
 from tests.servers import ThrowawayPostgres, ThrowawayRedis, eventually, processes_under, short_folder
 from vibeseater import VibeSeater
-
-
-@contextlib.asynccontextmanager
-async def served(commands: Commands, *arguments: str) -> AsyncIterator[tuple[Running, str]]:
-    """A server at work and its URL."""
-    async with commands.start("serve", "--no-browser", "--port", "0", *arguments) as server:
-        line = await server.line()
-        assert line.startswith("VibeSeater serves http://localhost:")
-        yield server, line.split()[2]
 
 
 async def _get(url: str) -> tuple[int, Any]:

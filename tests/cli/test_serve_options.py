@@ -13,8 +13,8 @@ import aiohttp
 import msgspec
 import pytest
 
-from tests.cli.processes import Commands
-from tests.cli.test_serve import _get, served
+from tests.cli.processes import Commands, served
+from tests.cli.test_serve import _get
 from tests.servers import eventually
 from vibeseater import VibeSeater
 from vibeseater.bench.viewers import Viewer

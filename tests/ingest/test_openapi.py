@@ -29,9 +29,7 @@ ignored_auth.enabled = false
 @pytest.fixture
 def commands(database_url: str, redis_url: str, home: Path) -> Commands:
     """`vibeseater` connected to the test's own servers."""
-    return Commands(
-        {"VIBESEATER_DATABASE_URL": database_url, "VIBESEATER_REDIS_URL": redis_url, "VIBESEATER_HOME": str(home)}
-    )
+    return Commands.on(database_url, redis_url, home)
 
 
 async def test_the_description_is_true(commands: Commands, seater: VibeSeater, tmp_path: Path) -> None:

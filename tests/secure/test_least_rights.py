@@ -18,8 +18,7 @@ import redis.asyncio
 from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
 
 import vibeseater
-from tests.cli.processes import Commands
-from tests.cli.test_serve import served
+from tests.cli.processes import Commands, served
 from tests.ingest.serving import SECRET, a_webhook, sign
 from tests.servers import ThrowawayPostgres, ThrowawayRedis, free_port
 from vibeseater.embedded.accounts import server_account
@@ -105,14 +104,7 @@ async def test_what_serves_has_all_that_it_needs(
 ) -> None:
     """A server, a source, a webhook, watchers, pauses, notes, alerts, archives, rules of what is kept, deletions."""
     monkeypatch.setenv("TEST_WEBHOOK_SECRET", SECRET)
-    commands = Commands(
-        {
-            "VIBESEATER_DATABASE_URL": users.serve,
-            "VIBESEATER_REDIS_URL": users.serve_redis,
-            "VIBESEATER_HOME": str(home),
-            "TEST_WEBHOOK_SECRET": SECRET,
-        }
-    )
+    commands = Commands.on(users.serve, users.serve_redis, home, TEST_WEBHOOK_SECRET=SECRET)
     async with (
         vibeseater.connect(users.serve, users.serve_redis) as seater,
         served(commands) as (server, url),
