@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import vibeseater
+from tests.parsing import parsed
 from vibeseater import errors
 
 PACKAGE = Path(vibeseater.__file__).parent
@@ -68,7 +69,7 @@ def _storey(part: str) -> int:
 
 def _imports(path: Path) -> Iterator[tuple[int, str]]:
     """The parts of this package that a file imports, wherever in the file, with the line."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -104,7 +105,7 @@ def test_source_types_stand_alone() -> None:
     types = PACKAGE / "sources" / "types"
     wrong = []
     for path in (PACKAGE / "sources").rglob("*.py"):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = parsed(path)
         named = [
             node.name
             for node in tree.body
@@ -147,11 +148,7 @@ def test_importing_brings_none_of_what_is_slow_to_import() -> None:
 
 
 def test_every_module_says_what_it_is() -> None:
-    silent = [
-        str(path.relative_to(PACKAGE.parent))
-        for path in _modules()
-        if not ast.get_docstring(ast.parse(path.read_text()))
-    ]
+    silent = [str(path.relative_to(PACKAGE.parent)) for path in _modules() if not ast.get_docstring(parsed(path))]
     assert silent == []
 
 
@@ -163,7 +160,7 @@ def test_public_names_are_sorted_and_there() -> None:
 
 @pytest.mark.parametrize("path", _modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_the_exports_of_every_module_exist(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parsed(path)
     named = [
         ast.literal_eval(node.value)
         for node in tree.body
@@ -180,7 +177,7 @@ def test_all_errors_are_in_the_tree() -> None:
     """Every public exception stands in errors.py and in its drawing; others are for inside, or are VibeSeaterErrors."""
     outside = set()
     for path in _modules():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_") and path.name != "errors.py":
                 one = getattr(importlib.import_module(_name(path)), node.name, Exception)
                 if issubclass(one, Exception) and not issubclass(one, errors.VibeSeaterError):

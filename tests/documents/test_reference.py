@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import vibeseater
 from tests.documents.reading import ROOT
+from tests.parsing import parsed
 from vibeseater import telemetry
 from vibeseater.cli import app
 from vibeseater.operations import exposition, monitor_of
@@ -83,10 +84,9 @@ def test_every_command_and_option_is_described() -> None:
 def _told() -> Iterator[tuple[str, telemetry.EventName, set[str] | None, set[str] | None]]:
     """Where the code tells telemetry of what, with the keys of measurements and metadata that are written out there."""
     for path in sorted(PACKAGE.rglob("*.py")):
-        source = path.read_text(encoding="utf-8")
-        if "telemetry.execute" not in source:
+        if "telemetry.execute" not in path.read_text(encoding="utf-8"):
             continue
-        tree = ast.parse(source)
+        tree = parsed(path)
         names = {
             target.id: node.value
             for node in ast.walk(tree)

@@ -6,6 +6,8 @@ import ast
 import re
 from pathlib import Path
 
+from tests.parsing import parsed
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
 NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
@@ -15,7 +17,7 @@ def test_each_test_that_is_named_is_there() -> None:
     missing = []
     for file, name in NAMED.findall(PAGE):
         path = ROOT / file
-        tree = ast.parse(path.read_text(encoding="utf-8")) if path.is_file() else ast.Module([], [])
+        tree = parsed(path) if path.is_file() else ast.Module([], [])
         tests = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
         if name not in tests:
             missing.append(f"{file}::{name}")
